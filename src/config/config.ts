@@ -1,0 +1,62 @@
+import type { Address } from '../model/address.js'
+
+export type ApiKeyScope = 'read' | 'write' | 'admin'
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+export interface NativeCurrency {
+  /** Null when neither the registry nor the operator names it. */
+  readonly name: string | null
+  readonly symbol: string | null
+  readonly decimals: number
+}
+
+/** One chain to follow. */
+export interface ChainConfig {
+  readonly chainId: bigint
+  readonly name: string
+  readonly nativeCurrency: NativeCurrency
+  /** At least one, in order of preference. */
+  readonly rpcUrls: readonly string[]
+  readonly wsUrls: readonly string[]
+  readonly tokens: readonly Address[]
+  /** Usual time between blocks; null when not known. */
+  readonly blockTimeMs: number | null
+  /** Null: as the block time suggests. */
+  readonly pollIntervalMs: number | null
+  readonly syncIntervalMs: number
+}
+
+/** A key that opens the API. The secret itself is never kept. */
+export interface ApiKeyConfig {
+  readonly name: string
+  /** SHA-256 of the secret's UTF-8 bytes, 64 lower-case hex digits. */
+  readonly secretSha256: string
+  /** Complete: a key for `admin` lists `write` and `read` too. */
+  readonly scopes: readonly ApiKeyScope[]
+}
+
+export interface SolverConfig {
+  readonly address: Address
+  readonly label: string | null
+}
+
+/** Every setting, checked and with its default filled in. Frozen at every depth. */
+export interface Config {
+  /** By ascending chain id, one entry per chain. */
+  readonly chains: readonly ChainConfig[]
+  readonly solvers: readonly SolverConfig[]
+  /** Null: the embedded PostgreSQL in `dataDir`. */
+  readonly databaseUrl: string | null
+  /** Absolute. */
+  readonly dataDir: string
+  readonly host: string
+  /** 0 stands for any free port. */
+  readonly port: number
+  readonly apiKeys: readonly ApiKeyConfig[]
+  readonly allowUnauthenticated: boolean
+  /** Exact origins, `scheme://host[:port]`. */
+  readonly corsOrigins: readonly string[]
+  readonly logLevel: LogLevel
+  readonly mongodbUrl: string | null
+}

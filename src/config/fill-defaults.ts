@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import { resolve } from 'node:path'
+import type { ChainRegistryEntry } from './chain-registry-entry.js'
+import type { ApiKeyConfig, ApiKeyScope, ChainConfig, Config } from './config.js'
+import type { CheckedApiKey, CheckedChain, CheckedInput } from './config-schema.js'
+import { type InputFields, inputFieldId } from './input-field.js'
+import { settingDefaults } from './settings.js'
+
+/** The configuration that checked settings make, frozen at every depth. */
+export function fillDefaults(input: CheckedInput, { cwd, fields }: { cwd: string; fields: InputFields }): Config {
+  return deepFreeze<Config>({
+    chains: Object.entries(input.chains)
+      .map(([id, chain]) =>
+        toChainConfig({ id, chain, facts: fields.get(inputFieldId(id, 'rpcUrl'))?.chain?.facts ?? null }),
+      )
+      .toSorted((a, b) => (a.chainId < b.chainId ? -1 : 1)),
+    solvers: input.solvers ?? [],
+    databaseUrl: input.databaseUrl ?? null,
+    dataDir: resolve(cwd, input.dataDir ?? settingDefaults.dataDir),
+    host: input.host ?? settingDefaults.host,
+    port: input.port ?? settingDefaults.port,
+    apiKeys: (input.apiKeys ?? []).map(toApiKeyConfig),
+    allowUnauthenticated: input.allowUnauthenticated ?? false,
+    corsOrigins: input.corsOrigins ?? [],
+    logLevel: input.logLevel ?? settingDefaults.logLevel,
+    mongodbUrl: input.mongodbUrl ?? null,
+  })
+}
+
+interface FillChainOptions {
+  readonly id: string
+  readonly chain: CheckedChain
+  readonly facts: ChainRegistryEntry | null
+}
+
+function toChainConfig({ id, chain, facts }: FillChainOptions): ChainConfig {
+  return {
+    chainId: BigInt(id),
+    name: chain.name ?? facts?.name ?? `Chain ${id}`,
+    nativeCurrency: {
+      name: facts?.nativeName ?? null,
+      symbol: chain.nativeSymbol ?? facts?.symbol ?? null,
+      decimals: facts?.decimals ?? 18,
+    },
+    rpcUrls: chain.rpcUrl,
+    wsUrls: chain.wsUrl ?? [],
+    tokens: chain.tokens ?? [],
+    blockTimeMs: facts?.blockTimeMs ?? null,
+    pollIntervalMs: chain.pollIntervalMs ?? null,
+    syncIntervalMs: chain.syncIntervalMs ?? settingDefaults.syncIntervalMs,
+  }
+}
+
+const scopesByPower: readonly ApiKeyScope[] = ['read', 'write', 'admin']
+
+function toApiKeyConfig({ name, scopes, secret }: CheckedApiKey, index: number): ApiKeyConfig {
+  const strongest = Math.max(...(scopes ?? scopesByPower).map((scope) => scopesByPower.indexOf(scope)))
+  return {
+    name: name ?? `key-${index + 1}`,
+    secretSha256: createHash('sha256').update(secret).digest('hex'),
+    scopes: scopesByPower.slice(0, strongest + 1),
+  }
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) deepFreeze(child)
+  return Object.freeze(value)
+}

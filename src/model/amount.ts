@@ -1,0 +1,15 @@
+import { formatUnits } from 'viem/utils'
+
+/** The largest balance an EVM word can hold: 2^256 - 1. */
+export const MAX_BALANCE: bigint = 2n ** 256n - 1n
+
+/**
+ * An exact decimal text of an integer amount.
+ *
+ * @param units amount in the token's smallest unit
+ * @param decimals the token's decimals; null leaves the integer as it is
+ * @example formatAmount(1_500_000n, 6) // '1.5'
+ */
+export function formatAmount(units: bigint, decimals: number | null): string {
+  return decimals === null ? units.toString() : formatUnits(units, decimals)
+}
