@@ -1,0 +1,125 @@
+import type { LoggedEvent } from '../model/event.js'
+import type { Logger } from '../model/logger.js'
+import { messageOf } from '../model/errors.js'
+import type { EventLog, EventLogHead } from './event-log.js'
+
+/** A process reads the log at least this often, whatever hints come. */
+export const TAIL_POLL_MS = 250
+/** Events per read: bounds the memory of one step. */
+const PAGE_SIZE = 1000
+const RETRY_MS_MAX = 5000
+
+export interface EventTailerOptions {
+  readonly log: EventLog
+  readonly logger: Logger
+}
+
+type EventHandler = (event: LoggedEvent) => void
+
+/**
+ * Follows the event log and hands each event to every subscriber, once, in order.
+ *
+ * Invariant: `seq` is the newest event that all subscribers have been given; it moves only after they were called. When
+ * the database is away the tailer waits and goes on from the same place.
+ */
+export class EventTailer {
+  readonly #log: EventLog
+  readonly #logger: Logger
+  readonly #handlers = new Set<EventHandler>()
+  #head: EventLogHead | null = null
+  #seq = 0n
+  #closed = false
+  #wake: (() => void) | null = null
+  #woken = false
+  #stopListening: (() => Promise<void>) | null = null
+  #running: Promise<void> | null = null
+
+  constructor(options: EventTailerOptions) {
+    this.#log = options.log
+    this.#logger = options.logger
+  }
+
+  /** Starts at the newest event: what is older is read by `EventLog.read`. */
+  async start(): Promise<void> {
+    this.#head = await this.#log.head()
+    this.#seq = this.#head.seq
+    this.#stopListening = this.#log.listen(() => this.wake())
+    this.#running = this.#run()
+  }
+
+  /** The newest event handed out. */
+  get seq(): bigint {
+    return this.#seq
+  }
+
+  /** The identity of the log that is followed. */
+  get logId(): string {
+    return this.#head?.log ?? ''
+  }
+
+  subscribe(handler: EventHandler): () => void {
+    this.#handlers.add(handler)
+    return () => this.#handlers.delete(handler)
+  }
+
+  /** Reads now instead of at the next poll. */
+  wake(): void {
+    this.#woken = true
+    this.#wake?.()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.wake()
+    await this.#stopListening?.()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0
+    while (!this.#closed) {
+      this.#woken = false
+      try {
+        const more = await this.#step()
+        failures = 0
+        if (more) continue
+      } catch (error) {
+        failures += 1
+        this.#logger.warn({ error: messageOf(error), failures }, 'event log could not be read, trying again')
+      }
+      if (!this.#woken || failures > 0) await this.#pause(failures)
+    }
+  }
+
+  /** @returns true when a full page came, so that more may be waiting. */
+  async #step(): Promise<boolean> {
+    const events = await this.#log.read(this.#seq, PAGE_SIZE)
+    for (const event of events) {
+      if (this.#closed) return false
+      for (const handler of this.#handlers) this.#hand(handler, event)
+      this.#seq = event.seq
+    }
+    return events.length === PAGE_SIZE
+  }
+
+  /** One subscriber's failure is its own: the others still get the event. */
+  #hand(handler: EventHandler, event: LoggedEvent): void {
+    try {
+      handler(event)
+    } catch (error) {
+      this.#logger.error({ error: messageOf(error), seq: event.seq.toString(), type: event.type }, 'event handler failed')
+    }
+  }
+
+  async #pause(failures: number): Promise<void> {
+    const waitMs = failures === 0 ? TAIL_POLL_MS : Math.min(RETRY_MS_MAX, TAIL_POLL_MS * 2 ** (failures - 1))
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = null
+  }
+}

@@ -1,0 +1,52 @@
+import type { Address } from '../model/address.js'
+import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
+import type { BlockPoint, FinalityCursors } from '../model/block.js'
+import type { Position, Token } from '../model/position.js'
+
+export interface BalanceFilter {
+  readonly chainId?: bigint | undefined
+  readonly token?: Token | undefined
+  readonly solver?: Address | undefined
+}
+
+export interface BalancePageRequest extends BalanceFilter {
+  readonly limit: number
+  /** The `nextCursor` of the page before. */
+  readonly after?: bigint | undefined
+}
+
+export interface HistoryRequest {
+  readonly position: Position
+  readonly limit: number
+  /** Only blocks below this one: the `nextCursor` of the page before. */
+  readonly beforeBlock?: bigint | undefined
+  /** Inclusive bounds. */
+  readonly fromBlock?: bigint | undefined
+  readonly toBlock?: bigint | undefined
+  readonly from?: Date | undefined
+  readonly to?: Date | undefined
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  /** Where the next page begins; null when this was the last one. */
+  readonly nextCursor: bigint | null
+}
+
+/** Where a chain stands in the store. */
+export interface ChainProgress {
+  readonly chainId: bigint
+  readonly name: string
+  readonly processed: BlockPoint | null
+  readonly finality: FinalityCursors
+}
+
+/** The read side of the ledger: everything here is answered from the database, without an RPC request. */
+export interface BalanceReader {
+  chains(): Promise<readonly ChainProgress[]>
+  /** The newest balance of every position that has one. */
+  currentBalances(request: BalancePageRequest): Promise<Page<CurrentBalance>>
+  currentBalance(position: Position): Promise<CurrentBalance | null>
+  /** Records of a position, newest first; null when the position was never watched. */
+  history(request: HistoryRequest): Promise<Page<BalanceRecord> | null>
+}

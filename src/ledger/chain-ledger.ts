@@ -1,0 +1,196 @@
+import type { BlockHeader, FinalityCursors } from '../model/block.js'
+import type { BlockObservation, ChainEvent } from '../model/chain-event.js'
+import type { Logger } from '../model/logger.js'
+import { positionKey } from '../model/position.js'
+import type { Hash } from '../model/position.js'
+import { decideBlock } from './decide-block.js'
+import { KEPT_HEADERS } from './ledger-store.js'
+import type { BlockCommit, LedgerStore, StoredPosition } from './ledger-store.js'
+import { planRollback } from './roll-back.js'
+
+export interface ChainLedgerOptions {
+  readonly chainId: bigint
+  readonly name: string
+  readonly store: LedgerStore
+  readonly logger: Logger
+}
+
+/** A difference between what was remembered and what is stored, found by the periodic sync. */
+export interface SyncReport {
+  readonly positions: number
+  readonly differing: number
+}
+
+/**
+ * The ledger of one chain: takes chain events in order and commits each one.
+ *
+ * Invariant: what is held in memory (cursor, headers, last balances) is what the last commit made true. After a failed
+ * commit the instance is thrown away and a new one is loaded.
+ */
+export class ChainLedger {
+  readonly #chainId: bigint
+  readonly #store: LedgerStore
+  readonly #logger: Logger
+  readonly genesisHash: Hash | null
+  #headers: BlockHeader[]
+  #finality: FinalityCursors
+  #positions = new Map<string, StoredPosition>()
+  #outdated = true
+
+  private constructor(
+    options: ChainLedgerOptions,
+    stored: { genesisHash: Hash | null; headers: readonly BlockHeader[]; finality: FinalityCursors },
+  ) {
+    this.#chainId = options.chainId
+    this.#store = options.store
+    this.#logger = options.logger
+    this.genesisHash = stored.genesisHash
+    this.#headers = [...stored.headers]
+    this.#finality = stored.finality
+  }
+
+  static async load(options: ChainLedgerOptions): Promise<ChainLedger> {
+    return new ChainLedger(options, await options.store.loadChain(options))
+  }
+
+  /** Canonical headers up to the cursor, oldest first. */
+  get headers(): readonly BlockHeader[] {
+    return this.#headers
+  }
+
+  /** The newest block whose balances are committed; undefined before the first start. */
+  get cursor(): BlockHeader | undefined {
+    return this.#headers.at(-1)
+  }
+
+  get finality(): FinalityCursors {
+    return this.#finality
+  }
+
+  /** The watched positions, read again after `outdate()`. */
+  async positions(): Promise<ReadonlyMap<string, StoredPosition>> {
+    if (this.#outdated) {
+      this.#outdated = false
+      try {
+        this.#positions = await this.#load()
+      } catch (error) {
+        this.#outdated = true
+        throw error
+      }
+    }
+    return this.#positions
+  }
+
+  /** Tells that the watch list changed: positions are read again before the next block. */
+  outdate(): void {
+    this.#outdated = true
+  }
+
+  /**
+   * Compares the remembered balances with the stored ones and takes over the stored ones, so that the next block's
+   * full reading corrects whatever differs.
+   */
+  async sync(): Promise<SyncReport> {
+    const stored = await this.#load()
+    let differing = 0
+    for (const [key, position] of stored) {
+      const remembered = this.#positions.get(key)
+      if (remembered === undefined || remembered.lastBalance === position.lastBalance) continue
+      differing += 1
+      this.#logger.warn(
+        { position: key, stored: position.lastBalance?.toString(), remembered: remembered.lastBalance?.toString() },
+        'stored balance differs from the remembered one, reading it again',
+      )
+    }
+    this.#positions = stored
+    return { positions: stored.size, differing }
+  }
+
+  /** Commits one chain event. */
+  async apply(event: ChainEvent): Promise<void> {
+    switch (event.kind) {
+      case 'started':
+        await this.#store.commitStart(this.#chainId, event.genesisHash, event.headers)
+        this.#headers = [...event.headers]
+        return
+      case 'block':
+        return this.#applyBlock(event.observation)
+      case 'reorg':
+        return this.#rollBack(event.ancestor)
+      case 'gap':
+        await this.#store.commitGap({ ...event, chainId: this.#chainId, cursor: this.#cursorOrThrow() })
+        this.#headers = [...event.headers]
+        this.#outdated = true
+        return
+      case 'finality':
+        await this.#store.commitFinality(this.#chainId, event.finality)
+        this.#finality = event.finality
+        return
+    }
+  }
+
+  async #applyBlock(observation: BlockObservation): Promise<void> {
+    const { header, finality, metadata } = observation
+    const decision = decideBlock(this.#positions, observation)
+    const commit: BlockCommit = {
+      chainId: this.#chainId,
+      parent: this.cursor ?? null,
+      header,
+      finality,
+      metadata,
+      ...decision,
+    }
+    await this.#store.commitBlock(commit)
+    this.#headers.push(header)
+    if (this.#headers.length > 2 * KEPT_HEADERS) this.#headers = this.#headers.slice(-KEPT_HEADERS)
+    this.#finality = finality
+    this.#remember(commit)
+    this.#logger.debug(
+      { block: header.number.toString(), records: commit.records.length, stale: commit.stale.length },
+      'block committed',
+    )
+  }
+
+  async #rollBack(ancestor: BlockHeader): Promise<void> {
+    const cursor = this.#cursorOrThrow()
+    const plan = await planRollback(this.#store, this.#chainId, ancestor)
+    await this.#store.commitRollback({ chainId: this.#chainId, cursor, ancestor, ...plan })
+    this.#headers = this.#headers.filter((header) => header.number <= ancestor.number)
+    this.#outdated = true
+    this.#logger.warn(
+      {
+        from: cursor.number.toString(),
+        ancestor: ancestor.number.toString(),
+        depth: Number(cursor.number - ancestor.number),
+        positions: plan.standing.size,
+      },
+      'chain reorganised, records above the common ancestor taken back',
+    )
+  }
+
+  /** Brings the remembered positions to what the commit stored. */
+  #remember(commit: BlockCommit): void {
+    if (commit.records.length + commit.opened.length + commit.stale.length + commit.metadata.size === 0) return
+    const byId = new Map([...this.#positions].map(([key, position]) => [position.id, key]))
+    const update = (id: bigint, change: Partial<StoredPosition>): void => {
+      const key = byId.get(id)
+      const position = key === undefined ? undefined : this.#positions.get(key)
+      if (key !== undefined && position !== undefined) this.#positions.set(key, { ...position, ...change })
+    }
+    for (const { positionId, balance, metadata } of commit.records) update(positionId, { lastBalance: balance, metadata })
+    for (const id of commit.opened) update(id, { covered: true, staleReason: null })
+    for (const { positionId, reason } of commit.stale) update(positionId, { covered: false, staleReason: reason })
+    if (commit.metadata.size > 0) this.#outdated = true
+  }
+
+  async #load(): Promise<Map<string, StoredPosition>> {
+    const positions = await this.#store.loadPositions(this.#chainId)
+    return new Map(positions.map((position) => [positionKey(position), position]))
+  }
+
+  #cursorOrThrow(): BlockHeader {
+    const cursor = this.cursor
+    if (cursor === undefined) throw new Error('invariant: a chain event before the chain was started')
+    return cursor
+  }
+}

@@ -1,0 +1,198 @@
+import type {
+  BalancePageRequest,
+  BalanceReader,
+  ChainProgress,
+  HistoryRequest,
+  Page,
+} from '../../ledger/balance-reader.js'
+import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
+import { finalityOf } from '../../model/block.js'
+import type { Position } from '../../model/position.js'
+import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
+import type { Database } from './database.js'
+import { toBigInt } from './ledger-queries.js'
+
+const recordColumns = `
+  record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
+  record.transaction_hashes, record.explained, record.decimals, record.symbol, record.name`
+
+interface RecordColumns {
+  readonly block_number: string
+  readonly block_hash: Buffer
+  readonly timestamp: Date
+  readonly balance: string
+  readonly previous_balance: string | null
+  readonly transaction_hashes: readonly Buffer[]
+  readonly explained: boolean
+  readonly decimals: number | null
+  readonly symbol: string | null
+  readonly name: string | null
+}
+
+interface BalanceColumns extends RecordColumns {
+  readonly id: string
+  readonly chain_id: string
+  readonly token: Buffer
+  readonly solver: Buffer
+  readonly stale_reason: string | null
+  readonly verified_number: string
+  readonly verified_hash: Buffer
+  readonly verified_timestamp: Date
+  readonly safe_number: string | null
+  readonly finalized_number: string | null
+}
+
+/** Balances and history out of PostgreSQL. */
+export class PostgresBalanceReader implements BalanceReader {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  async chains(): Promise<readonly ChainProgress[]> {
+    const rows = await this.#database.query<{
+      chain_id: string
+      name: string
+      cursor_number: string | null
+      cursor_hash: Buffer | null
+      cursor_timestamp: Date | null
+      safe_number: string | null
+      finalized_number: string | null
+    }>({
+      name: 'chains',
+      text: `select chain_id, name, cursor_number, cursor_hash, cursor_timestamp, safe_number, finalized_number
+             from tidemark.chain order by chain_id`,
+    })
+    return rows.map((row) => ({
+      chainId: BigInt(row.chain_id),
+      name: row.name,
+      processed:
+        row.cursor_number === null || row.cursor_hash === null || row.cursor_timestamp === null
+          ? null
+          : { number: BigInt(row.cursor_number), hash: toHash(row.cursor_hash), timestamp: row.cursor_timestamp },
+      finality: { safe: toBigInt(row.safe_number), finalized: toBigInt(row.finalized_number) },
+    }))
+  }
+
+  async currentBalances(request: BalancePageRequest): Promise<Page<CurrentBalance>> {
+    const { chainId, token, solver, limit, after } = request
+    const rows = await this.#database.query<BalanceColumns>({
+      name: 'current-balances',
+      text: `
+        select position.id, position.chain_id, token, solver, ${recordColumns},
+          case when not active then 'no longer watched'
+               when stale_reason is not null then stale_reason
+               when coverage.position_id is null then 'waiting for the next block'
+          end as stale_reason,
+          -- An open coverage interval reaches to the cursor; otherwise the newest block known is where it ended.
+          case when coverage.position_id is not null then cursor_number
+               else coalesce(verified_number, record.block_number) end as verified_number,
+          case when coverage.position_id is not null then cursor_hash
+               else coalesce(verified_hash, record.block_hash) end as verified_hash,
+          case when coverage.position_id is not null then cursor_timestamp
+               else coalesce(verified_timestamp, record.timestamp) end as verified_timestamp,
+          safe_number, finalized_number
+        from tidemark.position
+        join tidemark.chain on chain.chain_id = position.chain_id
+        join tidemark.balance_record as record on record.position_id = position.id and block_number = record_number
+        left join tidemark.coverage on coverage.position_id = position.id and to_number is null
+        where position.id > $1
+          and ($2::bigint is null or position.chain_id = $2)
+          and ($3::bytea is null or token = $3)
+          and ($4::bytea is null or solver = $4)
+        order by position.id
+        limit $5`,
+      values: [
+        after ?? 0n,
+        chainId ?? null,
+        token === undefined ? null : tokenToBytes(token),
+        solver === undefined ? null : toBytes(solver),
+        limit + 1,
+      ],
+    })
+    const items = rows.slice(0, limit)
+    const last = items.at(-1)
+    return { items: items.map(readBalance), nextCursor: rows.length > limit && last ? BigInt(last.id) : null }
+  }
+
+  async currentBalance({ chainId, token, solver }: Position): Promise<CurrentBalance | null> {
+    const { items } = await this.currentBalances({ chainId, token, solver, limit: 1 })
+    return items[0] ?? null
+  }
+
+  async history(request: HistoryRequest): Promise<Page<BalanceRecord> | null> {
+    const { position, limit } = request
+    const id = await this.#positionId(position)
+    if (id === null) return null
+    const rows = await this.#database.query<RecordColumns>({
+      name: 'history',
+      text: `
+        select ${recordColumns} from tidemark.balance_record as record
+        where position_id = $1
+          and ($2::bigint is null or block_number < $2)
+          and ($3::bigint is null or block_number >= $3)
+          and ($4::bigint is null or block_number <= $4)
+          and ($5::timestamptz is null or timestamp >= $5)
+          and ($6::timestamptz is null or timestamp <= $6)
+        order by block_number desc
+        limit $7`,
+      values: [
+        id,
+        request.beforeBlock ?? null,
+        request.fromBlock ?? null,
+        request.toBlock ?? null,
+        request.from ?? null,
+        request.to ?? null,
+        limit + 1,
+      ],
+    })
+    const items = rows.slice(0, limit).map((row) => readRecord(position, row))
+    return { items, nextCursor: rows.length > limit ? (items.at(-1)?.blockNumber ?? null) : null }
+  }
+
+  async #positionId({ chainId, token, solver }: Position): Promise<string | null> {
+    const rows = await this.#database.query<{ id: string }>({
+      name: 'position-id',
+      text: 'select id from tidemark.position where chain_id = $1 and token = $2 and solver = $3',
+      values: [chainId, tokenToBytes(token), toBytes(solver)],
+    })
+    return rows[0]?.id ?? null
+  }
+}
+
+function readRecord(position: Position, row: RecordColumns): BalanceRecord {
+  return {
+    chainId: position.chainId,
+    token: position.token,
+    solver: position.solver,
+    balance: BigInt(row.balance),
+    previousBalance: toBigInt(row.previous_balance),
+    blockNumber: BigInt(row.block_number),
+    blockHash: toHash(row.block_hash),
+    timestamp: row.timestamp,
+    transactionHashes: row.transaction_hashes.map(toHash),
+    explained: row.explained,
+    decimals: row.decimals,
+    symbol: row.symbol,
+    name: row.name,
+  }
+}
+
+function readBalance(row: BalanceColumns): CurrentBalance {
+  const position = { chainId: BigInt(row.chain_id), token: bytesToToken(row.token), solver: toAddress(row.solver) }
+  const record = readRecord(position, row)
+  return {
+    ...record,
+    verified: {
+      number: BigInt(row.verified_number),
+      hash: toHash(row.verified_hash),
+      timestamp: row.verified_timestamp,
+    },
+    finality: finalityOf(record.blockNumber, {
+      safe: toBigInt(row.safe_number),
+      finalized: toBigInt(row.finalized_number),
+    }),
+    staleReason: row.stale_reason,
+  }
+}

@@ -1,0 +1,79 @@
+import { blockTime } from '../../model/block.js'
+import type { BlockHeader, BlockRef, FinalityCursors } from '../../model/block.js'
+import { CursorMovedError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
+import { toBytes } from './bytes.js'
+import type { Queryable } from './database.js'
+
+export interface CursorMove {
+  readonly chainId: bigint
+  /** The cursor that must stand; null for a chain that has none yet. */
+  readonly from: BlockRef | null
+  readonly to: BlockHeader
+  readonly finality?: FinalityCursors | undefined
+}
+
+/**
+ * Moves a chain's cursor if it still is where the writer thinks. This comes first in every ledger transaction: it locks
+ * the chain's row, so two writers of one chain follow each other, and the second one is refused.
+ *
+ * @throws {CursorMovedError}
+ */
+export async function moveCursor(transaction: Queryable, { chainId, from, to, finality }: CursorMove): Promise<void> {
+  const rows = await transaction.query({
+    name: 'move-cursor',
+    text: `
+      update tidemark.chain
+      set cursor_number = $2, cursor_hash = $3, cursor_timestamp = $4,
+          safe_number = coalesce($6, safe_number), finalized_number = coalesce($7, finalized_number)
+      where chain_id = $1 and cursor_hash is not distinct from $5
+      returning chain_id`,
+    values: [
+      chainId,
+      to.number,
+      toBytes(to.hash),
+      blockTime(to),
+      from === null ? null : toBytes(from.hash),
+      finality?.safe ?? null,
+      finality?.finalized ?? null,
+    ],
+  })
+  if (rows.length === 0) {
+    throw new CursorMovedError(
+      `chain ${chainId}: expected the cursor at block ${from?.number ?? 'none'} (${from?.hash ?? 'none'}), another writer moved it`,
+      { hint: 'The chain is read again from where the other writer left it.' },
+    )
+  }
+}
+
+/** Stores canonical headers, replacing what stood at their numbers. */
+export async function insertHeaders(
+  transaction: Queryable,
+  chainId: bigint,
+  headers: readonly BlockHeader[],
+): Promise<void> {
+  await transaction.query({
+    name: 'insert-headers',
+    text: `
+      insert into tidemark.block (chain_id, number, hash, parent_hash, timestamp)
+      select $1, * from unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::timestamptz[])
+      on conflict (chain_id, number) do update
+      set hash = excluded.hash, parent_hash = excluded.parent_hash, timestamp = excluded.timestamp`,
+    values: [
+      chainId,
+      headers.map((header) => header.number),
+      headers.map((header) => toBytes(header.hash)),
+      headers.map((header) => toBytes(header.parentHash)),
+      headers.map((header) => blockTime(header)),
+    ],
+  })
+}
+
+/** Drops headers beyond the kept number, now and then, so that most blocks pay nothing for it. */
+export async function pruneHeaders(transaction: Queryable, chainId: bigint, cursorNumber: bigint): Promise<void> {
+  if (cursorNumber % 64n !== 0n) return
+  await transaction.query({
+    name: 'prune-headers',
+    text: 'delete from tidemark.block where chain_id = $1 and number <= $2',
+    values: [chainId, cursorNumber - BigInt(KEPT_HEADERS)],
+  })
+}

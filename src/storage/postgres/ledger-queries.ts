@@ -1,0 +1,157 @@
+import type { BlockHeader } from '../../model/block.js'
+import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
+import type { StoredChain, StoredPosition, StoredRecord } from '../../ledger/ledger-store.js'
+import { bytesToToken, toAddress, toHash } from './bytes.js'
+import type { Queryable } from './database.js'
+
+interface ChainRow {
+  readonly genesis_hash: Buffer | null
+  readonly cursor_number: string | null
+  readonly safe_number: string | null
+  readonly finalized_number: string | null
+}
+
+interface HeaderRow {
+  readonly number: string
+  readonly hash: Buffer
+  readonly parent_hash: Buffer
+  readonly timestamp: Date
+}
+
+export async function loadChain(
+  database: Queryable,
+  { chainId, name }: { readonly chainId: bigint; readonly name: string },
+): Promise<StoredChain> {
+  const chains = await database.query<ChainRow>({
+    name: 'load-chain',
+    text: `
+      insert into tidemark.chain (chain_id, name) values ($1, $2)
+      on conflict (chain_id) do update set name = excluded.name
+      returning genesis_hash, cursor_number, safe_number, finalized_number`,
+    values: [chainId, name],
+  })
+  const headers = await database.query<HeaderRow>({
+    name: 'load-headers',
+    text: `
+      select number, hash, parent_hash, timestamp from tidemark.block
+      where chain_id = $1 order by number desc limit $2`,
+    values: [chainId, KEPT_HEADERS],
+  })
+  const row = chains[0]
+  return {
+    genesisHash: row?.genesis_hash ? toHash(row.genesis_hash) : null,
+    headers: headers.map(readHeader).toReversed(),
+    finality: { safe: toBigInt(row?.safe_number), finalized: toBigInt(row?.finalized_number) },
+  }
+}
+
+interface PositionRow {
+  readonly id: string
+  readonly token: Buffer
+  readonly solver: Buffer
+  readonly balance: string | null
+  readonly stale_reason: string | null
+  readonly covered: boolean
+  readonly decimals: number | null
+  readonly symbol: string | null
+  readonly name: string | null
+}
+
+export async function loadPositions(database: Queryable, chainId: bigint): Promise<readonly StoredPosition[]> {
+  const rows = await database.query<PositionRow>({
+    name: 'load-positions',
+    text: `
+      select position.id, position.token, solver, balance, stale_reason, coverage.position_id is not null as covered,
+             decimals, symbol, metadata.name
+      from tidemark.position
+      left join tidemark.coverage on coverage.position_id = position.id and coverage.to_number is null
+      left join tidemark.token_metadata as metadata
+        on metadata.chain_id = position.chain_id and metadata.token = position.token
+      where position.chain_id = $1 and active
+      order by position.token, position.id`,
+    values: [chainId],
+  })
+  return rows.map((row) => ({
+    id: BigInt(row.id),
+    chainId,
+    token: bytesToToken(row.token),
+    solver: toAddress(row.solver),
+    lastBalance: row.balance === null ? null : BigInt(row.balance),
+    covered: row.covered,
+    staleReason: row.stale_reason,
+    metadata: { decimals: row.decimals, symbol: row.symbol, name: row.name },
+  }))
+}
+
+interface RecordRow {
+  readonly position_id: string
+  readonly chain_id: string
+  readonly token: Buffer
+  readonly solver: Buffer
+  readonly block_number: string
+  readonly block_hash: Buffer
+  readonly balance: string
+}
+
+export async function recordsAbove(
+  database: Queryable,
+  chainId: bigint,
+  blockNumber: bigint,
+): Promise<readonly StoredRecord[]> {
+  const rows = await database.query<RecordRow>({
+    name: 'records-above',
+    text: `
+      select position_id, chain_id, token, solver, block_number, block_hash, balance_record.balance
+      from tidemark.position
+      join tidemark.balance_record on position_id = position.id and block_number > $2
+      where chain_id = $1 and record_number > $2
+      order by block_number desc, position_id`,
+    values: [chainId, blockNumber],
+  })
+  return rows.map(readRecord)
+}
+
+export async function recordsAt(
+  database: Queryable,
+  positionIds: readonly bigint[],
+  blockNumber: bigint,
+): Promise<readonly StoredRecord[]> {
+  if (positionIds.length === 0) return []
+  const rows = await database.query<RecordRow>({
+    name: 'records-at',
+    text: `
+      select position_id, chain_id, token, solver, block_number, block_hash, record.balance
+      from tidemark.position
+      cross join lateral (
+        select * from tidemark.balance_record
+        where position_id = position.id and block_number <= $2
+        order by block_number desc limit 1
+      ) as record
+      where position.id = any($1::bigint[])`,
+    values: [positionIds, blockNumber],
+  })
+  return rows.map(readRecord)
+}
+
+function readHeader(row: HeaderRow): BlockHeader {
+  return {
+    number: BigInt(row.number),
+    hash: toHash(row.hash),
+    parentHash: toHash(row.parent_hash),
+    timestampSeconds: row.timestamp.getTime() / 1000,
+  }
+}
+
+function readRecord(row: RecordRow): StoredRecord {
+  return {
+    positionId: BigInt(row.position_id),
+    position: { chainId: BigInt(row.chain_id), token: bytesToToken(row.token), solver: toAddress(row.solver) },
+    blockNumber: BigInt(row.block_number),
+    blockHash: toHash(row.block_hash),
+    balance: BigInt(row.balance),
+  }
+}
+
+export function toBigInt(text: string | null | undefined): bigint | null {
+  return text === null || text === undefined ? null : BigInt(text)
+}

@@ -1,0 +1,175 @@
+import fc from 'fast-check'
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { EventTailer } from '../../src/events/event-tailer.js'
+import type { LoggedEvent, TidemarkEvent } from '../../src/model/event.js'
+import { silentLogger } from '../../src/model/logger.js'
+import { appendEvents } from '../../src/storage/postgres/append-events.js'
+import { Database } from '../../src/storage/postgres/database.js'
+import { PostgresEventLog } from '../../src/storage/postgres/event-log.js'
+import { createTestDatabase } from '../support/test-database.js'
+import type { TestDatabase } from '../support/test-database.js'
+import { until } from '../support/until.js'
+
+const event = (reason: string): TidemarkEvent => ({ type: 'watch-list.changed', data: { reason } })
+const reasonOf = (logged: LoggedEvent): string => (logged.type === 'watch-list.changed' ? logged.data.reason : '')
+
+describe('the event log', () => {
+  let testDatabase: TestDatabase
+  let database: Database
+  let log: PostgresEventLog
+  let tailers: EventTailer[]
+
+  beforeEach(async () => {
+    testDatabase = await createTestDatabase()
+    database = new Database(testDatabase.address, silentLogger)
+    log = new PostgresEventLog(database, silentLogger)
+    tailers = []
+  })
+
+  afterEach(async () => {
+    await Promise.all(tailers.map((tailer) => tailer.close()))
+    await database.close()
+    await testDatabase.drop()
+  })
+
+  const append = (reasons: readonly string[]): Promise<void> =>
+    database.transaction((transaction) => appendEvents(transaction, reasons.map(event)))
+
+  const startTailer = async (): Promise<{ tailer: EventTailer; seen: LoggedEvent[] }> => {
+    const tailer = new EventTailer({ log, logger: silentLogger })
+    tailers.push(tailer)
+    const seen: LoggedEvent[] = []
+    await tailer.start()
+    tailer.subscribe((logged) => seen.push(logged))
+    return { tailer, seen }
+  }
+
+  it('gives out seq without gaps, in commit order, whatever writers do', async () => {
+    const { tailer, seen } = await startTailer()
+    const first = (await log.head()).seq
+    let expected = 0
+    const writer = fc.array(fc.record({ size: fc.integer({ min: 1, max: 4 }), fail: fc.boolean(), holdMs: fc.integer({ min: 0, max: 15 }) }), {
+      minLength: 1,
+      maxLength: 5,
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(writer, { minLength: 2, maxLength: 5 }), async (writers) => {
+        const committed = await Promise.all(writers.map((transactions, index) => runWriter(database, index, transactions)))
+        expected += committed.flat().length
+        const events = await log.read(first, 10_000)
+        expect(events.map((logged) => logged.seq)).toEqual(events.map((_, index) => first + BigInt(index) + 1n))
+        expect(events).toHaveLength(expected)
+        // One writer's transactions come in the order in which it committed them.
+        const newest = events.slice(events.length - committed.flat().length).map(reasonOf)
+        for (const own of committed) expect(newest.filter((reason) => own.includes(reason))).toEqual(own)
+      }),
+      { numRuns: 15 },
+    )
+    await until('the tailer has seen every event', () => seen.length === expected)
+    expect(seen.map((logged) => logged.seq)).toEqual(seen.map((_, index) => first + BigInt(index) + 1n))
+    expect(tailer.seq).toBe(first + BigInt(expected))
+  })
+
+  it('never lets a reader pass a transaction that is still open', async () => {
+    const { seen } = await startTailer()
+    const holder = new pg.Client(testDatabase.address)
+    await holder.connect()
+    await holder.query('begin')
+    await holder.query(`with counter as (update tidemark.event_log set seq = seq + 1 returning seq)
+      insert into tidemark.event (seq, type, payload) select seq, 'watch-list.changed', '{"reason":"held"}' from counter`)
+
+    const others = Promise.all([append(['second']), append(['third'])])
+    await until('both other writers wait for the open transaction', async () => {
+      const { rows } = await holder.query<{ count: string }>(
+        `select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'`,
+        [testDatabase.name],
+      )
+      return rows[0]?.count === '2'
+    })
+    expect(await log.read(0n, 10)).toEqual([])
+    expect(seen).toEqual([])
+
+    await holder.query('commit')
+    await holder.end()
+    await others
+    await until('three events are seen', () => seen.length === 3)
+    expect(reasonOf(seen[0]!)).toBe('held')
+    expect(seen.map((logged) => logged.seq)).toEqual([1n, 2n, 3n])
+  })
+
+  it('leaves no gap after a rollback', async () => {
+    await append(['one'])
+    await expect(
+      database.transaction(async (transaction) => {
+        await appendEvents(transaction, [event('lost'), event('lost')])
+        throw new Error('changed my mind')
+      }),
+    ).rejects.toThrow('changed my mind')
+    await append(['two'])
+    expect((await log.read(0n, 10)).map((logged) => [logged.seq, reasonOf(logged)])).toEqual([
+      [1n, 'one'],
+      [2n, 'two'],
+    ])
+  })
+
+  it('lets a tailer go on where it was after every connection was cut', async () => {
+    const { seen } = await startTailer()
+    await append(['before'])
+    await until('the first event is seen', () => seen.length === 1)
+    const admin = new pg.Client({ ...testDatabase.address, database: 'postgres' })
+    await admin.connect()
+    for (let round = 0; round < 3; round += 1) {
+      await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [testDatabase.name])
+      await until('a write succeeds again', () => append([`round ${round}`]).then(() => true, () => false))
+    }
+    await admin.end()
+    await until('every event is seen', () => seen.length === 4)
+    expect(seen.map(reasonOf)).toEqual(['before', 'round 0', 'round 1', 'round 2'])
+    expect(seen.map((logged) => logged.seq)).toEqual([1n, 2n, 3n, 4n])
+  })
+
+  it('hands each event to every subscriber although one of them fails', async () => {
+    const { tailer, seen } = await startTailer()
+    tailer.subscribe(() => {
+      throw new Error('a bad subscriber')
+    })
+    const after: bigint[] = []
+    tailer.subscribe((logged) => after.push(logged.seq))
+    await append(['a', 'b'])
+    await until('both events are seen', () => seen.length === 2 && after.length === 2)
+    expect(after).toEqual([1n, 2n])
+  })
+
+  it('names itself and says what it keeps', async () => {
+    expect(await log.head()).toMatchObject({ seq: 0n, oldestSeq: 1n })
+    expect((await log.head()).log).toMatch(/^[0-9a-f-]{36}$/)
+    await append(['one', 'two'])
+    await database.query({ name: 'forget', text: 'delete from tidemark.event where seq = 1' })
+    expect(await log.head()).toMatchObject({ seq: 2n, oldestSeq: 2n })
+  })
+})
+
+/** Runs a writer's transactions one after the other; some fail on purpose, some hold their transaction open. */
+async function runWriter(
+  database: Database,
+  writer: number,
+  transactions: readonly { size: number; fail: boolean; holdMs: number }[],
+): Promise<string[]> {
+  const committed: string[] = []
+  for (const [index, { size, fail, holdMs }] of transactions.entries()) {
+    const reasons = Array.from({ length: size }, (_, place) => `${writer}/${index}/${place}/${Math.random()}`)
+    try {
+      await database.transaction(async (transaction) => {
+        await appendEvents(transaction, reasons.map(event))
+        await transaction.query({ name: 'hold', text: 'select pg_sleep($1)', values: [holdMs / 1000] })
+        if (fail) throw new Error('on purpose')
+      })
+      committed.push(...reasons)
+    } catch (error) {
+      if (!(error instanceof Error && error.message === 'on purpose')) throw error
+    }
+  }
+  return committed
+}
