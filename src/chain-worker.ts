@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { ChainStatus } from './chain/chain-status.js'
+import { HeadSource } from './chain/head/head-source.js'
+import { RpcClient } from './chain/rpc/rpc-client.js'
+import { watchChain } from './chain/watch-chain.js'
+import type { ChainConfig } from './config/config.js'
+import { ChainLedger } from './ledger/chain-ledger.js'
+import type { LedgerStore } from './ledger/ledger-store.js'
+import type { ChainEvent, EndpointStatus } from './model/chain-event.js'
+import { TidemarkError, messageOf } from './model/errors.js'
+import type { Logger } from './model/logger.js'
+
+const RETRY_MS = 250
+const RETRY_MS_MAX = 10_000
+/** Failures in a row after which a chain counts as stalled, no longer as degraded. */
+const STALLED_FAILURES = 3
+
+export interface ChainWorkerOptions {
+  readonly chain: ChainConfig
+  readonly store: LedgerStore
+  readonly logger: Logger
+  /** Called after each commit that may have appended events. */
+  readonly onCommitted: () => void
+}
+
+/** What one chain did since the start, for metrics. */
+export interface ChainCounters {
+  blocks: number
+  changes: number
+  reorgs: number
+  failedReadings: number
+}
+
+/**
+ * Carries what one chain's reader reports into its ledger, and starts the reader again after every failure. One worker
+ * knows nothing of the others: a chain in trouble leaves them alone.
+ */
+export class ChainWorker {
+  readonly chain: ChainConfig
+  readonly status: ChainStatus = new ChainStatus()
+  readonly counters: ChainCounters = { blocks: 0, changes: 0, reorgs: 0, failedReadings: 0 }
+  readonly #options: ChainWorkerOptions
+  readonly #logger: Logger
+  readonly #abort = new AbortController()
+  readonly #client: RpcClient
+  readonly #heads: HeadSource
+  #ledger: ChainLedger | null = null
+  #syncAtMs = Date.now()
+  #positions = 0
+  #running: Promise<void> | null = null
+
+  constructor(options: ChainWorkerOptions) {
+    const { chain } = options
+    this.chain = chain
+    this.#options = options
+    this.#logger = options.logger.child({ component: 'chain', chainId: chain.chainId.toString() })
+    this.#client = new RpcClient({
+      chainId: chain.chainId,
+      urls: chain.rpcUrls,
+      logger: this.#logger,
+      signal: this.#abort.signal,
+    })
+    this.#heads = new HeadSource({ ...chain, client: this.#client, logger: this.#logger })
+  }
+
+  get positions(): number {
+    return this.#positions
+  }
+
+  get rpcRequests(): ReadonlyMap<string, number> {
+    return this.#client.requests
+  }
+
+  get rpcErrors(): ReadonlyMap<string, number> {
+    return this.#client.errors
+  }
+
+  endpoints(): readonly EndpointStatus[] {
+    return [...this.#client.endpoints(), ...this.#heads.endpoints()]
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** The watch list changed: the next block is read with the new positions. */
+  outdate(): void {
+    this.#ledger?.outdate()
+  }
+
+  /** Ends the requests under way and waits for a commit under way. */
+  async close(): Promise<void> {
+    this.#abort.abort()
+    this.#heads.close()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0
+    while (!this.#abort.signal.aborted) {
+      try {
+        await this.#follow(() => {
+          failures = 0
+        })
+      } catch (error) {
+        if (this.#abort.signal.aborted) return
+        failures += 1
+        this.#report(error, failures)
+        this.#heads.refresh()
+        const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (failures - 1))
+        await sleep(waitMs, undefined, { signal: this.#abort.signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  async #follow(onProgress: () => void): Promise<void> {
+    const { chain, store } = this.#options
+    const ledger = await ChainLedger.load({ chainId: chain.chainId, name: chain.name, store, logger: this.#logger })
+    this.#ledger = ledger
+    const { name, symbol, decimals } = chain.nativeCurrency
+    const events = watchChain({
+      client: this.#client,
+      heads: this.#heads,
+      view: ledger,
+      status: this.status,
+      nativeMetadata: { name, symbol, decimals },
+      logger: this.#logger,
+    })
+    for await (const event of events) {
+      await ledger.apply(event)
+      this.#count(event)
+      this.#options.onCommitted()
+      onProgress()
+      if (event.kind === 'block') await this.#syncWhenDue(ledger)
+    }
+  }
+
+  async #syncWhenDue(ledger: ChainLedger): Promise<void> {
+    if (Date.now() - this.#syncAtMs < this.chain.syncIntervalMs) return
+    this.#syncAtMs = Date.now()
+    const report = await ledger.sync()
+    this.#logger.info(report, 'periodic sync done')
+  }
+
+  #count(event: ChainEvent): void {
+    switch (event.kind) {
+      case 'block':
+        this.counters.blocks += 1
+        this.counters.changes += event.observation.attributions.size
+        this.counters.failedReadings += event.observation.readings.filter((reading) => reading.kind === 'failed').length
+        this.#positions = event.observation.readings.length
+        return
+      case 'reorg':
+        this.counters.reorgs += 1
+        return
+      case 'started':
+      case 'gap':
+      case 'finality':
+        return
+    }
+  }
+
+  #report(error: unknown, failures: number): void {
+    const reason = messageOf(error)
+    const code = error instanceof TidemarkError ? error.code : 'unexpected'
+    const state = failures >= STALLED_FAILURES || !(error instanceof TidemarkError && error.retryable) ? 'stalled' : 'degraded'
+    this.status.failed(state, reason)
+    const fields = { code, error: reason, failures, state, ...(code === 'unexpected' && error instanceof Error ? { stack: error.stack } : {}) }
+    this.#logger.warn(fields, 'chain is not followed for the moment, trying again')
+  }
+}

@@ -1,0 +1,130 @@
+import type { BlockHeader } from '../../model/block.js'
+import type { BalanceReading, WatchedPosition } from '../../model/chain-event.js'
+import { TidemarkError, messageOf } from '../../model/errors.js'
+import type { Logger } from '../../model/logger.js'
+import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
+import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
+import { tokenFailed } from './balance-query.js'
+import { hasMulticall, scanByMulticall } from './scan-by-multicall.js'
+import { scanByOverride } from './scan-by-override.js'
+import { scanOneByOne } from './scan-one-by-one.js'
+
+/** The ways to read many balances, best first. */
+type ScanMode = 'override' | 'multicall' | 'single'
+
+const scans = { override: scanByOverride, multicall: scanByMulticall, single: scanOneByOne }
+/** Balances in one request, to begin with and at most. */
+const chunkSizes: Record<ScanMode, { readonly start: number; readonly max: number }> = {
+  override: { start: 5000, max: 10_000 },
+  multicall: { start: 500, max: 1000 },
+  single: { start: 100, max: 100 },
+}
+
+interface Scanning {
+  readonly mode: ScanMode
+  chunk: number
+}
+
+const MEMORY_KEY = 'scanning'
+
+/**
+ * Reads the balances of all positions at one block, on one endpoint.
+ *
+ * @returns one reading for each position, in order.
+ * @throws {TidemarkError} when the endpoints cannot answer for this block at all. A token that cannot be read is a
+ * reading of its own kind, not an error.
+ */
+export function readBalances(
+  client: RpcClient,
+  header: BlockHeader,
+  positions: readonly WatchedPosition[],
+  logger: Logger,
+): Promise<readonly BalanceReading[]> {
+  if (positions.length === 0) return Promise.resolve([])
+  return client.run(async (session) => {
+    const scanning = await scanningOf(session, header, logger)
+    const answers = await scanAll(session, header, { scanning, queries: positions })
+    return positions.map((position, index) => {
+      const { chainId, token, solver } = position
+      const answer = answers[index]
+      if (answer === undefined) throw new Error('invariant: one answer for each query')
+      return { ...answer, position: { chainId, token, solver } }
+    })
+  })
+}
+
+/** Finds out once per endpoint which way of reading it supports, by trying each on this block. */
+async function scanningOf(session: EndpointSession, header: BlockHeader, logger: Logger): Promise<Scanning> {
+  const known = session.memory.get(MEMORY_KEY) as Scanning | undefined
+  if (known !== undefined) return known
+  const mode = await probeMode(session, header)
+  const scanning: Scanning = { mode, chunk: chunkSizes[mode].start }
+  session.memory.set(MEMORY_KEY, scanning)
+  logger.info({ endpoint: session.host, mode }, 'way of reading balances chosen')
+  return scanning
+}
+
+async function probeMode(session: EndpointSession, header: BlockHeader): Promise<ScanMode> {
+  const query: BalanceQuery = { token: 'native', solver: '0x0000000000000000000000000000000000000001' }
+  if (await works(() => scanByOverride(session, header, [query]))) return 'override'
+  if (await works(async () => ((await hasMulticall(session, header)) ? scanByMulticall(session, header, [query]) : []))) {
+    return 'multicall'
+  }
+  return 'single'
+}
+
+/** A node that does not support a form answers with an error or with nonsense; trouble of other kinds is not its fault. */
+async function works(scan: () => Promise<readonly BalanceAnswer[]>): Promise<boolean> {
+  try {
+    return (await scan()).length === 1
+  } catch (error) {
+    if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
+    throw error
+  }
+}
+
+interface ScanTask {
+  readonly scanning: Scanning
+  readonly queries: readonly BalanceQuery[]
+}
+
+async function scanAll(
+  session: EndpointSession,
+  header: BlockHeader,
+  { scanning, queries }: ScanTask,
+): Promise<readonly BalanceAnswer[]> {
+  const answers: BalanceAnswer[] = []
+  while (answers.length < queries.length) {
+    const chunk = queries.slice(answers.length, answers.length + scanning.chunk)
+    try {
+      const part = await scans[scanning.mode](session, header, chunk)
+      if (part.length === 0) throw new NodeError('the node gave too little gas for a single balance', 0)
+      answers.push(...part)
+      scanning.chunk =
+        part.length < chunk.length
+          ? Math.max(1, part.length)
+          : Math.min(chunkSizes[scanning.mode].max, Math.max(scanning.chunk, Math.ceil(chunk.length * 1.5)))
+    } catch (error) {
+      // The node refused a request of this size: a smaller one may do. A missing block is an error of another kind.
+      if (!(error instanceof NodeError)) throw error
+      if (chunk.length > 1) scanning.chunk = Math.ceil(chunk.length / 2)
+      else answers.push(...(await scanAlone(session, header, chunk)))
+    }
+  }
+  return answers
+}
+
+/** The last resort for a balance that breaks every batch it is in. */
+async function scanAlone(
+  session: EndpointSession,
+  header: BlockHeader,
+  queries: readonly BalanceQuery[],
+): Promise<readonly BalanceAnswer[]> {
+  try {
+    return await scanOneByOne(session, header, queries)
+  } catch (error) {
+    if (error instanceof TidemarkError && !error.retryable) return queries.map(() => ({ ...tokenFailed, reason: messageOf(error) }))
+    throw error
+  }
+}

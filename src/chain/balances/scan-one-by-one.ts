@@ -1,0 +1,36 @@
+import type { BlockHeader } from '../../model/block.js'
+import { decodeData, decodeQuantity } from '../rpc/quantity.js'
+import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
+import type { EndpointSession } from '../rpc/rpc-client.js'
+import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
+import { tokenFailed } from './balance-query.js'
+import { balanceOfCall } from './balance-of.js'
+import { atBlock } from './block-argument.js'
+
+/** Reads each balance with its own call, in one batch: the form every node understands. */
+export async function scanOneByOne(
+  session: EndpointSession,
+  header: BlockHeader,
+  queries: readonly BalanceQuery[],
+): Promise<readonly BalanceAnswer[]> {
+  const block = atBlock(header)
+  const outcomes = await session.batch(
+    queries.map(
+      ({ token, solver }): RpcCall =>
+        token === 'native'
+          ? { method: 'eth_getBalance', params: [solver, block] }
+          : { method: 'eth_call', params: [{ to: token, data: balanceOfCall(solver) }, block] },
+    ),
+  )
+  return outcomes.map((outcome, index) => answerOf(outcome, queries[index]))
+}
+
+function answerOf(outcome: RpcOutcome, query: BalanceQuery | undefined): BalanceAnswer {
+  if (query?.token === 'native') {
+    if (!outcome.ok) throw outcome.error
+    return { kind: 'balance', balance: decodeQuantity(outcome.result, 'eth_getBalance') }
+  }
+  if (!outcome.ok) return tokenFailed
+  const data = decodeData(outcome.result, 'balanceOf')
+  return data.length < 66 ? tokenFailed : { kind: 'balance', balance: BigInt(data.slice(0, 66)) }
+}

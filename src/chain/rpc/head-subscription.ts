@@ -1,0 +1,153 @@
+import WebSocket from 'ws'
+
+import type { BlockHeader } from '../../model/block.js'
+import type { EndpointStatus } from '../../model/chain-event.js'
+import { messageOf } from '../../model/errors.js'
+import type { Logger } from '../../model/logger.js'
+import { decodeHeader } from './decode-header.js'
+import { EndpointSecrets } from './endpoint-secrets.js'
+import { decodeQuantity, isObject } from './quantity.js'
+
+const HANDSHAKE_TIMEOUT_MS = 10_000
+const FRAME_BYTES_MAX = 1024 * 1024
+const RECONNECT_MS = 500
+const RECONNECT_MS_MAX = 30_000
+const CHAIN_ID_REQUEST = 1
+const SUBSCRIBE_REQUEST = 2
+
+export interface HeadSubscriptionOptions {
+  readonly chainId: bigint
+  /** In order of preference; after a failure the next one is tried, for ever. */
+  readonly urls: readonly string[]
+  readonly logger: Logger
+  readonly onHead: (header: BlockHeader) => void
+  readonly onSubscribed: () => void
+}
+
+/**
+ * A `newHeads` subscription that is opened again whenever it is lost. A head is a hint that there is something to read;
+ * a lost one is made up for by the poll.
+ */
+export class HeadSubscription {
+  readonly #options: HeadSubscriptionOptions
+  readonly #logger: Logger
+  #socket: WebSocket | null = null
+  #timer: NodeJS.Timeout | null = null
+  #failures = 0
+  #urlIndex = 0
+  #subscribed = false
+  #lastError: string | null = null
+  #closed = false
+
+  constructor(options: HeadSubscriptionOptions) {
+    this.#options = options
+    this.#logger = options.logger
+    this.#open()
+  }
+
+  /** True while heads are pushed, as far as the socket tells. */
+  get live(): boolean {
+    return this.#subscribed
+  }
+
+  endpoints(): readonly EndpointStatus[] {
+    return this.#options.urls.map((url, index) => ({
+      host: new EndpointSecrets(url).host,
+      transport: 'websocket',
+      healthy: index === this.#urlIndex && this.#subscribed,
+      lastError: index === this.#urlIndex ? this.#lastError : null,
+    }))
+  }
+
+  /** Gives the socket up and opens another one: for a socket that is open but silent. */
+  restart(reason: string): void {
+    this.#lastError = reason
+    this.#logger.warn({ reason }, 'websocket is given up')
+    this.#socket?.terminate()
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#socket?.terminate()
+  }
+
+  #open(): void {
+    const url = this.#options.urls[this.#urlIndex]
+    if (url === undefined || this.#closed) return
+    const secrets = new EndpointSecrets(url)
+    const socket = new WebSocket(url, {
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      maxPayload: FRAME_BYTES_MAX,
+      perMessageDeflate: false,
+      followRedirects: false,
+    })
+    this.#socket = socket
+    socket.on('open', () => {
+      this.#logger.info({ endpoint: secrets.host }, 'websocket connected')
+      send(socket, CHAIN_ID_REQUEST, 'eth_chainId', [])
+    })
+    socket.on('message', (data: Buffer) => this.#onMessage(socket, data))
+    socket.on('error', (error) => {
+      this.#lastError = secrets.clean(messageOf(error))
+    })
+    socket.on('close', () => this.#onClose(secrets.host))
+  }
+
+  #onMessage(socket: WebSocket, data: Buffer): void {
+    try {
+      const message: unknown = JSON.parse(data.toString('utf8'))
+      if (!isObject(message)) return
+      if (message['id'] === CHAIN_ID_REQUEST) return this.#onChainId(socket, message)
+      if (message['id'] === SUBSCRIBE_REQUEST) return this.#onSubscribed(socket, message)
+      const params = message['params']
+      if (message['method'] === 'eth_subscription' && isObject(params)) {
+        this.#options.onHead(decodeHeader(params['result']))
+      }
+    } catch (error) {
+      this.#lastError = messageOf(error)
+      this.#logger.debug({ error: messageOf(error) }, 'websocket message is not usable')
+    }
+  }
+
+  #onChainId(socket: WebSocket, message: Readonly<Record<string, unknown>>): void {
+    const served = decodeQuantity(message['result'], 'eth_chainId')
+    if (served === this.#options.chainId) return send(socket, SUBSCRIBE_REQUEST, 'eth_subscribe', ['newHeads'])
+    this.#lastError = `expected chain id ${this.#options.chainId}, the endpoint serves ${served}`
+    this.#logger.error({ error: this.#lastError }, 'websocket endpoint is refused')
+    this.#failures = Math.max(this.#failures, 6)
+    socket.terminate()
+  }
+
+  #onSubscribed(socket: WebSocket, message: Readonly<Record<string, unknown>>): void {
+    if (typeof message['result'] !== 'string') {
+      this.#lastError = 'the endpoint refused eth_subscribe newHeads'
+      this.#logger.warn({}, 'websocket subscription refused')
+      socket.terminate()
+      return
+    }
+    this.#subscribed = true
+    this.#failures = 0
+    this.#lastError = null
+    this.#logger.info({}, 'websocket subscribed to new heads')
+    this.#options.onSubscribed()
+  }
+
+  #onClose(host: string): void {
+    this.#subscribed = false
+    this.#socket = null
+    if (this.#closed) return
+    this.#failures += 1
+    this.#urlIndex = (this.#urlIndex + 1) % this.#options.urls.length
+    const waitMs = Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** Math.min(this.#failures - 1, 10)) * (0.75 + Math.random() / 2)
+    this.#logger.warn(
+      { endpoint: host, failures: this.#failures, waitMs: Math.round(waitMs), error: this.#lastError },
+      'websocket disconnected, connecting again',
+    )
+    this.#timer = setTimeout(() => this.#open(), waitMs)
+  }
+}
+
+function send(socket: WebSocket, id: number, method: string, params: readonly unknown[]): void {
+  socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
+}

@@ -1,0 +1,193 @@
+import { TidemarkError, messageOf } from '../../model/errors.js'
+import type { Logger } from '../../model/logger.js'
+import { EndpointSecrets } from './endpoint-secrets.js'
+import { isObject } from './quantity.js'
+import { MalformedAnswerError, NodeError, RateLimitedError, TransportError, classifyNodeError } from './rpc-errors.js'
+
+export const REQUEST_TIMEOUT_MS = 10_000
+/** An answer larger than this is not read: no block and no batch of ours comes near. */
+const RESPONSE_BYTES_MAX = 64 * 1024 * 1024
+
+export interface RpcCall {
+  readonly method: string
+  readonly params: readonly unknown[]
+}
+
+/** What became of one call of a batch. */
+export type RpcOutcome = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: TidemarkError }
+
+export interface HttpEndpointOptions {
+  readonly url: string
+  readonly logger: Logger
+  /** Called once for each call sent, so that requests can be counted by method. */
+  readonly onRequest?: ((method: string) => void) | undefined
+}
+
+/** One JSON-RPC endpoint over HTTP: sends calls, and sorts out everything that is not a proper answer. */
+export class HttpEndpoint {
+  readonly #url: string
+  readonly #headers: Record<string, string>
+  readonly #secrets: EndpointSecrets
+  readonly #logger: Logger
+  readonly #onRequest: (method: string) => void
+  #nextId = 1
+
+  constructor(options: HttpEndpointOptions) {
+    const url = new URL(options.url)
+    this.#secrets = new EndpointSecrets(options.url)
+    this.#headers = { 'content-type': 'application/json', accept: 'application/json' }
+    // fetch refuses addresses with credentials: they travel in the header that they stand for.
+    if (url.username !== '' || url.password !== '') {
+      const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+      this.#headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`
+      url.username = ''
+      url.password = ''
+    }
+    this.#url = url.href
+    this.#logger = options.logger.child({ endpoint: this.#secrets.host })
+    this.#onRequest = options.onRequest ?? (() => undefined)
+  }
+
+  get host(): string {
+    return this.#secrets.host
+  }
+
+  /** @throws {TidemarkError} transport, rate limit, malformed answer, or the node's own error. */
+  async request(call: RpcCall, signal: AbortSignal): Promise<unknown> {
+    const [outcome] = await this.batch([call], signal)
+    if (outcome === undefined) throw new MalformedAnswerError(`${call.method}: no answer`)
+    if (outcome.ok) return outcome.result
+    throw outcome.error
+  }
+
+  /**
+   * Sends calls in one HTTP request; one call goes without the batch form, which some providers do not take.
+   *
+   * @returns one outcome for each call, in order, whatever the order of the answers.
+   * @throws {TidemarkError} when there was no answer at all.
+   */
+  async batch(calls: readonly RpcCall[], signal: AbortSignal): Promise<readonly RpcOutcome[]> {
+    const firstId = this.#nextId
+    this.#nextId += calls.length
+    const messages = calls.map((call, index) => {
+      this.#onRequest(call.method)
+      return { jsonrpc: '2.0', id: firstId + index, method: call.method, params: call.params }
+    })
+    const startedAt = performance.now()
+    const methods = calls.length === 1 ? calls[0]?.method : `${calls[0]?.method} and ${calls.length - 1} more`
+    this.#logger.debug({ method: methods, calls: calls.length }, 'rpc request')
+    try {
+      const answer = await this.#post(JSON.stringify(messages.length === 1 ? messages[0] : messages), signal)
+      const outcomes = this.#outcomes(calls, firstId, answer)
+      const failed = outcomes.filter((outcome) => !outcome.ok).length
+      this.#logger.debug({ method: methods, failed, durationMs: Math.round(performance.now() - startedAt) }, 'rpc result')
+      return outcomes
+    } catch (error) {
+      this.#logger.debug({ method: methods, error: messageOf(error) }, 'rpc request failed')
+      throw error
+    }
+  }
+
+  async #post(body: string, signal: AbortSignal): Promise<unknown> {
+    const response = await this.#fetch(body, signal)
+    const text = await this.#readText(response)
+    if (response.status === 429) {
+      throw new RateLimitedError('HTTP 429 from the endpoint', retryAfterMs(response.headers.get('retry-after')))
+    }
+    // A larger request than the endpoint takes: it never works, a smaller one does.
+    if (response.status === 413) throw new NodeError('HTTP 413 from the endpoint: the request is too large', 413)
+    let answer: unknown
+    try {
+      answer = JSON.parse(text)
+    } catch (error) {
+      const shown = this.#secrets.clean(text.slice(0, 120))
+      if (!response.ok) throw new TransportError(`HTTP ${response.status} from the endpoint: ${shown}`, { cause: error })
+      throw new MalformedAnswerError(`expected JSON from the endpoint, got ${JSON.stringify(shown)}`, { cause: error })
+    }
+    // Some nodes send proper JSON-RPC errors with a status of 4xx or 5xx; anything else with one is no answer.
+    if (!response.ok && !isAnswer(answer)) throw new TransportError(`HTTP ${response.status} from the endpoint`)
+    return answer
+  }
+
+  async #fetch(body: string, signal: AbortSignal): Promise<Response> {
+    try {
+      return await fetch(this.#url, {
+        method: 'POST',
+        headers: this.#headers,
+        body,
+        redirect: 'error',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+      })
+    } catch (error) {
+      throw this.#transportError(error)
+    }
+  }
+
+  async #readText(response: Response): Promise<string> {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    try {
+      for await (const chunk of response.body ?? []) {
+        size += chunk.byteLength
+        if (size > RESPONSE_BYTES_MAX) {
+          throw new MalformedAnswerError(`expected an answer of at most ${RESPONSE_BYTES_MAX} bytes, got more`)
+        }
+        chunks.push(chunk)
+      }
+    } catch (error) {
+      if (error instanceof TidemarkError) throw error
+      throw this.#transportError(error)
+    }
+    return Buffer.concat(chunks).toString('utf8')
+  }
+
+  #transportError(error: unknown): TransportError {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+    const timedOut = error instanceof Error && error.name === 'TimeoutError'
+    const reason = timedOut ? `no answer within ${REQUEST_TIMEOUT_MS} ms` : this.#secrets.clean(messageOf(cause))
+    // The cause is left out: it may carry the address with its key.
+    return new TransportError(`endpoint ${this.host}: ${reason}`)
+  }
+
+  #outcomes(calls: readonly RpcCall[], firstId: number, answer: unknown): RpcOutcome[] {
+    const answers = Array.isArray(answer) ? (answer as unknown[]) : [answer]
+    const byId = new Map<unknown, Readonly<Record<string, unknown>>>()
+    for (const item of answers) if (isObject(item)) byId.set(item['id'], item)
+    const alone = answers[0]
+    // A batch refused as a whole comes back as one error without an id of ours.
+    if (answers.length === 1 && isObject(alone) && isObject(alone['error']) && alone['id'] === null) {
+      const error = this.#nodeError(alone['error'])
+      return calls.map(() => ({ ok: false, error }))
+    }
+    return calls.map((call, index) => this.#outcome(call, byId.get(firstId + index)))
+  }
+
+  #outcome(call: RpcCall, item: Readonly<Record<string, unknown>> | undefined): RpcOutcome {
+    if (item === undefined) return { ok: false, error: new MalformedAnswerError(`${call.method}: no answer with the id of the request`) }
+    const hasError = item['error'] !== undefined && item['error'] !== null
+    const hasResult = item['result'] !== undefined
+    if (hasError && isObject(item['error'])) return { ok: false, error: this.#nodeError(item['error']) }
+    if (hasError || !hasResult) {
+      return { ok: false, error: new MalformedAnswerError(`${call.method}: expected a result or an error, got neither`) }
+    }
+    return { ok: true, result: item['result'] }
+  }
+
+  #nodeError(error: Readonly<Record<string, unknown>>): TidemarkError {
+    const rpcCode = typeof error['code'] === 'number' ? error['code'] : 0
+    const message = typeof error['message'] === 'string' ? error['message'] : 'error without a message'
+    return classifyNodeError(rpcCode, this.#secrets.clean(message))
+  }
+}
+
+function isAnswer(answer: unknown): boolean {
+  const item: unknown = Array.isArray(answer) ? answer[0] : answer
+  return isObject(item) && ('result' in item || 'error' in item)
+}
+
+function retryAfterMs(header: string | null): number | undefined {
+  if (header === null) return undefined
+  const seconds = Number(header)
+  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.now()
+  return Number.isFinite(waitMs) && waitMs >= 0 ? Math.min(waitMs, 60_000) : undefined
+}

@@ -1,0 +1,193 @@
+import type { BlockHeader, FinalityCursors } from '../model/block.js'
+import type { Attribution, BalanceReading, ChainEvent, WatchedPosition } from '../model/chain-event.js'
+import { messageOf } from '../model/errors.js'
+import type { Logger } from '../model/logger.js'
+import { positionKey } from '../model/position.js'
+import type { TokenMetadata } from '../model/token-metadata.js'
+import { attributeChanges } from './balances/attribute.js'
+import type { BalanceChange } from './balances/balance-change.js'
+import { readBalances } from './balances/read-balances.js'
+import type { ChainStatus } from './chain-status.js'
+import type { ChainView } from './chain-view.js'
+import { fetchFinality } from './head/fetch-finality.js'
+import { fetchGenesisHash, fetchHeadersByNumber } from './head/fetch-headers.js'
+import type { HeadSource } from './head/head-source.js'
+import { linkHead } from './head/link-head.js'
+import { MetadataReader } from './balances/metadata-reader.js'
+import type { RpcClient } from './rpc/rpc-client.js'
+import { StateUnavailableError, WrongGenesisError } from './rpc/rpc-errors.js'
+
+/** Headers stored at the first start, so that a reorganisation of the first blocks can be linked. */
+const FIRST_HEADERS = 64n
+/** Missed blocks that are read one by one; beyond that the gap is declared and history goes on at the head. */
+export const CATCH_UP_BLOCKS_MAX = 5000n
+const FINALITY_INTERVAL_MS = 12_000
+/** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
+const FINALITY_BLOCKS = 5
+
+export interface WatchChainOptions {
+  readonly client: RpcClient
+  readonly heads: HeadSource
+  readonly view: ChainView
+  readonly status: ChainStatus
+  /** Metadata of the chain's own currency, from the chain registry. */
+  readonly nativeMetadata: TokenMetadata
+  readonly logger: Logger
+}
+
+/**
+ * Follows one chain for ever and reports what happened, one event at a time and in order: the first headers, every
+ * block with all balances read at its hash, and reorganisations.
+ *
+ * The consumer commits each event before it asks for the next, so the view always shows the committed state. An error
+ * ends the generator; a new one goes on from the view.
+ */
+export async function* watchChain(options: WatchChainOptions): AsyncGenerator<ChainEvent, never> {
+  const watch = new ChainWatch(options)
+  const genesisHash = await watch.checkGenesis()
+  if (options.view.headers.length === 0) yield await watch.start(genesisHash)
+  for (;;) {
+    const head = await options.heads.next()
+    options.status.sawHead(head)
+    yield* watch.advanceTo(head)
+    const finality = await watch.refreshFinality()
+    if (finality !== null) yield { kind: 'finality', finality }
+  }
+}
+
+class ChainWatch {
+  readonly #options: WatchChainOptions
+  readonly #metadata: MetadataReader
+  #finalityAtMs = 0
+
+  constructor(options: WatchChainOptions) {
+    this.#options = options
+    this.#metadata = new MetadataReader(options.client, options.nativeMetadata)
+  }
+
+  /** @throws {WrongGenesisError} when the stored records belong to another chain. */
+  async checkGenesis(): Promise<ChainView['genesisHash']> {
+    const { client, view } = this.#options
+    const genesisHash = await fetchGenesisHash(client)
+    if (view.genesisHash !== null && genesisHash !== null && view.genesisHash !== genesisHash) {
+      throw new WrongGenesisError(`expected the chain that begins with ${view.genesisHash}, the endpoint serves ${genesisHash}`, {
+        hint: 'A chain that was started anew needs another chain id, or an empty database.',
+      })
+    }
+    return genesisHash
+  }
+
+  /** The headers below the present head: the head itself is the first block to be read. */
+  async start(genesisHash: ChainView['genesisHash']): Promise<ChainEvent> {
+    const { client, heads } = this.#options
+    const head = await heads.next()
+    heads.again(head)
+    return { kind: 'started', genesisHash, headers: await this.#headersBelow(client, head) }
+  }
+
+  async *advanceTo(head: BlockHeader): AsyncGenerator<ChainEvent> {
+    const { heads, view, status } = this.#options
+    for (;;) {
+      const cursor = view.headers.at(-1)
+      if (cursor !== undefined && head.number - cursor.number > CATCH_UP_BLOCKS_MAX) {
+        yield await this.#gap(head, `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`)
+      }
+      const step = await linkHead(view.headers, head, heads)
+      switch (step.kind) {
+        case 'none':
+          status.caughtUp()
+          return
+        case 'reorg':
+          yield step
+          break
+        case 'extend':
+          yield* this.#extend(step.headers, head)
+          break
+      }
+    }
+  }
+
+  /** Finality is asked for now and then: it moves by minutes, and costs two requests. */
+  async refreshFinality(): Promise<FinalityCursors | null> {
+    const intervalMs = Math.max(FINALITY_INTERVAL_MS, FINALITY_BLOCKS * this.#options.heads.blockTimeMs)
+    if (Date.now() - this.#finalityAtMs < intervalMs) return null
+    this.#finalityAtMs = Date.now()
+    const { client, view } = this.#options
+    const finality = await fetchFinality(client)
+    const known = view.finality
+    return finality.safe === known.safe && finality.finalized === known.finalized ? null : finality
+  }
+
+  async *#extend(headers: readonly BlockHeader[], head: BlockHeader): AsyncGenerator<ChainEvent> {
+    for (const header of headers) {
+      try {
+        yield await this.#observe(header)
+      } catch (error) {
+        // Only old blocks lose their state. At the head it is the endpoint's trouble, and passes.
+        if (!(error instanceof StateUnavailableError) || header.hash === head.hash) throw error
+        yield await this.#gap(head, `no endpoint has the state of block ${header.number} any more`)
+        return
+      }
+      this.#options.status.processed(header)
+    }
+  }
+
+  async #observe(header: BlockHeader): Promise<ChainEvent> {
+    const { client, view, logger } = this.#options
+    const positions = await view.positions()
+    const watched = [...positions.values()]
+    const metadata = await this.#metadata.read(header, watched)
+    const readings = await readBalances(client, header, watched, logger)
+    const attributions = await this.#attribute(header, changesOf(positions, readings))
+    return { kind: 'block', observation: { header, readings, attributions, metadata, finality: view.finality } }
+  }
+
+  /** A change is recorded even when its transactions cannot be found out. */
+  async #attribute(header: BlockHeader, changes: readonly BalanceChange[]): Promise<ReadonlyMap<string, Attribution>> {
+    const { client, logger } = this.#options
+    if (changes.length === 0) return new Map()
+    try {
+      return await attributeChanges(client, header, changes)
+    } catch (error) {
+      if (client.signal.aborted) throw error
+      logger.warn({ block: header.number.toString(), error: messageOf(error) }, 'transactions of a change could not be found')
+      return new Map()
+    }
+  }
+
+  async #gap(head: BlockHeader, reason: string): Promise<ChainEvent> {
+    this.#options.logger.warn({ head: head.number.toString(), reason }, 'gap in the history')
+    return { kind: 'gap', resumeAt: head, headers: await this.#headersBelow(this.#options.client, head), reason }
+  }
+
+  /** Up to 64 linked headers that end with the head's parent; none for a chain that has only its first block. */
+  async #headersBelow(client: RpcClient, head: BlockHeader): Promise<readonly BlockHeader[]> {
+    const first = head.number > FIRST_HEADERS ? head.number - FIRST_HEADERS : 0n
+    const headers = await fetchHeadersByNumber(client, first, Number(head.number - first))
+    return linkedSuffix(headers, head)
+  }
+}
+
+/** Nodes do not always have the older headers, and a reorganisation may fall between two answers. */
+function linkedSuffix(headers: readonly BlockHeader[], head: BlockHeader): BlockHeader[] {
+  const linked: BlockHeader[] = []
+  let child = head
+  for (const header of headers.toReversed()) {
+    if (header.hash !== child.parentHash) break
+    linked.unshift(header)
+    child = header
+  }
+  return linked
+}
+
+function changesOf(
+  positions: ReadonlyMap<string, WatchedPosition>,
+  readings: readonly BalanceReading[],
+): readonly BalanceChange[] {
+  return readings.flatMap((reading) => {
+    const before = positions.get(positionKey(reading.position))?.lastBalance ?? null
+    if (reading.kind === 'failed' || before === null || before === reading.balance) return []
+    return [{ position: reading.position, delta: reading.balance - before }]
+  })
+}
+

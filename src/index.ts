@@ -1,0 +1,44 @@
+export { BalanceManager, InvalidArgumentError, NotRunningError, UnknownChainError, migrateDatabase } from './balance-manager.js'
+export type {
+  BalanceManagerConfig,
+  BalanceManagerOptions,
+  ChainMetrics,
+  ChainSummary,
+  CurrentBalanceView,
+  ManagerEvents,
+  ManagerMetrics,
+} from './balance-manager.js'
+export type { ChainConfig, Config } from './config/config.js'
+export { defineConfig } from './config/define-config.js'
+export type { TidemarkConfigInput } from './config/define-config.js'
+export { loadConfig } from './config/load-config.js'
+export type { BalanceFilter, BalancePageRequest, BalanceReader, HistoryRequest, Page } from './ledger/balance-reader.js'
+export type { RemovalResult } from './ledger/watch-list-store.js'
+export { isAddress, parseAddress, toChecksumAddress } from './model/address.js'
+export type { Address } from './model/address.js'
+export { formatAmount } from './model/amount.js'
+export { soleTransactionHash } from './model/balance-record.js'
+export type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
+export { finalityOf } from './model/block.js'
+export type { BlockPoint, BlockRef, Finality, FinalityCursors } from './model/block.js'
+export type { ChainState, EndpointStatus, WatchOrigin, WatchedSolver, WatchedToken } from './model/chain-event.js'
+export { ConfigurationError, RetryableError, TidemarkError } from './model/errors.js'
+export type {
+  BalanceChangeEvent,
+  BalanceRevertedEvent,
+  LoggedEvent,
+  PositionStartedEvent,
+  RevertedItem,
+  TidemarkEvent,
+} from './model/event.js'
+export type { Logger } from './model/logger.js'
+export { formatToken, parseToken } from './model/position.js'
+export type { Hash, Position, Token } from './model/position.js'
+export type { ReportedAmount, ReportedBook, Snapshot } from './model/snapshot.js'
+export type { TokenMetadata } from './model/token-metadata.js'
+export { InvalidSnapshotError } from './snapshots/parse-report.js'
+export type { ReportIssue } from './snapshots/parse-report.js'
+export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } from './snapshots/snapshot-intake.js'
+export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
+export type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
+export { DatabaseUnavailableError } from './storage/postgres/database.js'
