@@ -4,6 +4,7 @@ import type { Config } from './config/config.js'
 import type { EventLog } from './events/event-log.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
+import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import { parseAddress } from './model/address.js'
 import type { Address } from './model/address.js'
@@ -189,13 +190,18 @@ export class BalanceManager {
 
   /** Balances and history, answered from the database. */
   get reader(): BalanceReader {
-    return this.#parts().storage.reader
+    const { storage, workers } = this.#parts()
+    return withChainState(storage.reader, (chainId) => {
+      const worker = workers.find(({ chain }) => chain.chainId === chainId)
+      return worker === undefined ? 'this chain is not configured any more' : worker.staleReason
+    })
   }
 
   async chains(): Promise<readonly ChainSummary[]> {
     const { storage, workers } = this.#parts()
     const progress = new Map((await storage.reader.chains()).map((chain) => [chain.chainId, chain]))
-    return workers.map(({ chain, status, endpoints }, index) => {
+    return workers.map((worker) => {
+      const { chain, status } = worker
       const stored = progress.get(chain.chainId)
       return {
         chainId: chain.chainId,
@@ -207,7 +213,7 @@ export class BalanceManager {
         safe: stored?.finality.safe ?? null,
         finalized: stored?.finality.finalized ?? null,
         lagSeconds: lagOf(stored?.processed?.timestamp),
-        endpoints: workers[index]?.endpoints() ?? endpoints(),
+        endpoints: worker.endpoints(),
       }
     })
   }
@@ -217,9 +223,15 @@ export class BalanceManager {
   }
 
   /** Watches a wallet on every chain, from the next block on; kept across restarts. */
-  async addSolverToMonitor(address: string, options: { label?: string | null | undefined } = {}): Promise<WatchedSolver> {
+  async addSolverToMonitor(
+    address: string,
+    options: { label?: string | null | undefined } = {},
+  ): Promise<WatchedSolver> {
     const { storage } = this.#parts()
-    const added = await storage.watchList.addSolver({ address: requireAddress(address, 'address'), label: options.label })
+    const added = await storage.watchList.addSolver({
+      address: requireAddress(address, 'address'),
+      label: options.label,
+    })
     this.#watchListChanged()
     return added
   }
@@ -270,7 +282,12 @@ export class BalanceManager {
   }
 
   /** Records of a position, newest first. */
-  async getBalanceHistory(chainId: bigint, token: string, solver: string, limit = 100): Promise<readonly BalanceRecord[]> {
+  async getBalanceHistory(
+    chainId: bigint,
+    token: string,
+    solver: string,
+    limit = 100,
+  ): Promise<readonly BalanceRecord[]> {
     const page = await this.reader.history({ position: requirePosition(chainId, token, solver), limit })
     return page?.items ?? []
   }
@@ -326,7 +343,8 @@ export class BalanceManager {
   }
 
   #parts(): Running {
-    if (this.#running === null) throw new NotRunningError('the balance manager is not running', { hint: 'Call start() first.' })
+    if (this.#running === null)
+      throw new NotRunningError('the balance manager is not running', { hint: 'Call start() first.' })
     return this.#running
   }
 
@@ -375,14 +393,19 @@ function lagOf(timestamp: Date | undefined): number | null {
 
 function requireAddress(text: string, argument: string): Address {
   const address = parseAddress(text)
-  if (address === null) throw new InvalidArgumentError(`${argument}: expected an address of 20 bytes, got ${JSON.stringify(text.slice(0, 64))}`)
+  if (address === null)
+    throw new InvalidArgumentError(
+      `${argument}: expected an address of 20 bytes, got ${JSON.stringify(text.slice(0, 64))}`,
+    )
   return address
 }
 
 function requirePosition(chainId: bigint, tokenText: string, solverText: string): Position {
   const token = parseToken(tokenText)
   if (token === null) {
-    throw new InvalidArgumentError(`token: expected 'native' or an address of 20 bytes, got ${JSON.stringify(tokenText.slice(0, 64))}`)
+    throw new InvalidArgumentError(
+      `token: expected 'native' or an address of 20 bytes, got ${JSON.stringify(tokenText.slice(0, 64))}`,
+    )
   }
   return { chainId, token, solver: requireAddress(solverText, 'solver') }
 }

@@ -64,6 +64,12 @@ export class ChainWorker {
     this.#heads = new HeadSource({ ...chain, client: this.#client, logger: this.#logger })
   }
 
+  /** Why balances of this chain may be out of date; null while it is followed live. */
+  get staleReason(): string | null {
+    const { state, reason } = this.status
+    return state === 'live' ? null : `the chain is ${state}: ${reason ?? 'for a reason not known'}`
+  }
+
   get positions(): number {
     return this.#positions
   }
@@ -164,9 +170,16 @@ export class ChainWorker {
   #report(error: unknown, failures: number): void {
     const reason = messageOf(error)
     const code = error instanceof TidemarkError ? error.code : 'unexpected'
-    const state = failures >= STALLED_FAILURES || !(error instanceof TidemarkError && error.retryable) ? 'stalled' : 'degraded'
+    const state =
+      failures >= STALLED_FAILURES || !(error instanceof TidemarkError && error.retryable) ? 'stalled' : 'degraded'
     this.status.failed(state, reason)
-    const fields = { code, error: reason, failures, state, ...(code === 'unexpected' && error instanceof Error ? { stack: error.stack } : {}) }
+    const fields = {
+      code,
+      error: reason,
+      failures,
+      state,
+      ...(code === 'unexpected' && error instanceof Error ? { stack: error.stack } : {}),
+    }
     this.#logger.warn(fields, 'chain is not followed for the moment, trying again')
   }
 }

@@ -34,7 +34,17 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     may: ['model', 'config', 'events', 'chain', 'ledger', 'snapshots', 'storage', 'chain-worker.ts'],
   },
   'index.ts': {
-    may: ['model', 'config', 'events', 'chain', 'ledger', 'snapshots', 'storage', 'chain-worker.ts', 'balance-manager.ts'],
+    may: [
+      'model',
+      'config',
+      'events',
+      'chain',
+      'ledger',
+      'snapshots',
+      'storage',
+      'chain-worker.ts',
+      'balance-manager.ts',
+    ],
   },
   testing: { may: ['model', 'api'] },
   server: { may: ['index.ts', 'api', 'config'] },

@@ -70,9 +70,12 @@ class ChainWatch {
     const { client, view } = this.#options
     const genesisHash = await fetchGenesisHash(client)
     if (view.genesisHash !== null && genesisHash !== null && view.genesisHash !== genesisHash) {
-      throw new WrongGenesisError(`expected the chain that begins with ${view.genesisHash}, the endpoint serves ${genesisHash}`, {
-        hint: 'A chain that was started anew needs another chain id, or an empty database.',
-      })
+      throw new WrongGenesisError(
+        `expected the chain that begins with ${view.genesisHash}, the endpoint serves ${genesisHash}`,
+        {
+          hint: 'A chain that was started anew needs another chain id, or an empty database.',
+        },
+      )
     }
     return genesisHash
   }
@@ -90,7 +93,10 @@ class ChainWatch {
     for (;;) {
       const cursor = view.headers.at(-1)
       if (cursor !== undefined && head.number - cursor.number > CATCH_UP_BLOCKS_MAX) {
-        yield await this.#gap(head, `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`)
+        yield await this.#gap(
+          head,
+          `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`,
+        )
       }
       const step = await linkHead(view.headers, head, heads)
       switch (step.kind) {
@@ -150,7 +156,10 @@ class ChainWatch {
       return await attributeChanges(client, header, changes)
     } catch (error) {
       if (client.signal.aborted) throw error
-      logger.warn({ block: header.number.toString(), error: messageOf(error) }, 'transactions of a change could not be found')
+      logger.warn(
+        { block: header.number.toString(), error: messageOf(error) },
+        'transactions of a change could not be found',
+      )
       return new Map()
     }
   }
@@ -190,4 +199,3 @@ function changesOf(
     return [{ position: reading.position, delta: reading.balance - before }]
   })
 }
-

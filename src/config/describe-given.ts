@@ -15,7 +15,7 @@ export function describeGiven(value: unknown, shown: SettingShown): string {
   // A private key that was written without quotes is a number.
   if (shown !== 'text' || typeof value === 'symbol') return `a ${typeof value}`
   if (typeof value === 'function') return 'a function'
-  return String(value)
+  return `${value as number | bigint | boolean | undefined}`
 }
 
 function describeText(text: string, shown: Exclude<SettingShown, 'hidden'>): string {

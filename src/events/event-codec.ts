@@ -12,7 +12,10 @@ export function encodeEvent(event: TidemarkEvent): string {
   return JSON.stringify(event.data, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
 }
 
-const integer = z.string().regex(/^-?\d+$/).transform(BigInt)
+const integer = z
+  .string()
+  .regex(/^-?\d+$/)
+  .transform(BigInt)
 const hash = z.string().regex(/^0x[0-9a-f]{64}$/) as unknown as z.ZodType<Hash>
 const address = z.string().refine(isAddress)
 const token = z.union([z.literal('native'), address]) as z.ZodType<Token>

@@ -107,7 +107,10 @@ export class EventTailer {
     try {
       handler(event)
     } catch (error) {
-      this.#logger.error({ error: messageOf(error), seq: event.seq.toString(), type: event.type }, 'event handler failed')
+      this.#logger.error(
+        { error: messageOf(error), seq: event.seq.toString(), type: event.type },
+        'event handler failed',
+      )
     }
   }
 

@@ -177,7 +177,8 @@ export class ChainLedger {
       const position = key === undefined ? undefined : this.#positions.get(key)
       if (key !== undefined && position !== undefined) this.#positions.set(key, { ...position, ...change })
     }
-    for (const { positionId, balance, metadata } of commit.records) update(positionId, { lastBalance: balance, metadata })
+    for (const { positionId, balance, metadata } of commit.records)
+      update(positionId, { lastBalance: balance, metadata })
     for (const id of commit.opened) update(id, { covered: true, staleReason: null })
     for (const { positionId, reason } of commit.stale) update(positionId, { covered: false, staleReason: reason })
     if (commit.metadata.size > 0) this.#outdated = true

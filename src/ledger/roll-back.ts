@@ -40,7 +40,10 @@ function groupByPosition(records: readonly StoredRecord[]): Map<bigint, [StoredR
   return groups
 }
 
-function revertedItem(records: readonly [StoredRecord, ...StoredRecord[]], standing: StoredRecord | null): RevertedItem {
+function revertedItem(
+  records: readonly [StoredRecord, ...StoredRecord[]],
+  standing: StoredRecord | null,
+): RevertedItem {
   return {
     position: records[0].position,
     orphaned: records.map(({ blockNumber, blockHash, balance }) => ({ blockNumber, blockHash, balance })),

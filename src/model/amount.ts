@@ -1,8 +1,5 @@
 import { formatUnits } from 'viem/utils'
 
-/** The largest balance an EVM word can hold: 2^256 - 1. */
-export const MAX_BALANCE: bigint = 2n ** 256n - 1n
-
 /**
  * An exact decimal text of an integer amount.
  *

@@ -37,7 +37,12 @@ export type ChainEvent =
   | { readonly kind: 'block'; readonly observation: BlockObservation }
   | { readonly kind: 'reorg'; readonly ancestor: BlockHeader; readonly orphaned: readonly BlockRef[] }
   /** Blocks between the cursor and `resumeAt` cannot be read any more: coverage ends and begins anew. */
-  | { readonly kind: 'gap'; readonly resumeAt: BlockHeader; readonly headers: readonly BlockHeader[]; readonly reason: string }
+  | {
+      readonly kind: 'gap'
+      readonly resumeAt: BlockHeader
+      readonly headers: readonly BlockHeader[]
+      readonly reason: string
+    }
   | { readonly kind: 'finality'; readonly finality: FinalityCursors }
 
 /** How a chain is doing, for people. */

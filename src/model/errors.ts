@@ -1,6 +1,3 @@
-/** What a caller can do about a failure: try the same again, or change something first. */
-export type Retryable = 'retryable' | 'final'
-
 export interface TidemarkErrorOptions {
   /** The failure beneath, kept for the log; never shown to a remote caller. */
   cause?: unknown

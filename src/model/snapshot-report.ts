@@ -17,10 +17,12 @@ function numberProblem(amount: number): string | null {
   return null
 }
 
-const amountNumber = z.number({ error: 'expected a finite non-negative number or a plain decimal string' }).check((context) => {
-  const problem = numberProblem(context.value)
-  if (problem !== null) context.issues.push({ code: 'custom', message: problem, input: context.value })
-})
+const amountNumber = z
+  .number({ error: 'expected a finite non-negative number or a plain decimal string' })
+  .check((context) => {
+    const problem = numberProblem(context.value)
+    if (problem !== null) context.issues.push({ code: 'custom', message: problem, input: context.value })
+  })
 
 const amountText = z.string().regex(plainDecimal, {
   error: 'expected a plain decimal string such as "12.5", up to 78 integer digits and 36 decimals',
@@ -68,7 +70,11 @@ export interface SnapshotReport {
 export const snapshotReportSchema: z.ZodType<SnapshotReport> = z
   .strictObject({
     ts: timeSchema.optional().meta({ description: 'When the balances were taken; the server’s time when absent' }),
-    pid: z.int({ error: 'expected a positive integer' }).positive().optional().meta({ description: 'The reporter’s process id' }),
+    pid: z
+      .int({ error: 'expected a positive integer' })
+      .positive()
+      .optional()
+      .meta({ description: 'The reporter’s process id' }),
     onchain: bookSchema({ rlb: 100074.99978, usdt: 7656.36 }),
     onsite: bookSchema({ rlb: 101132.407627, usd: 7646.96 }),
   })

@@ -4,5 +4,3 @@ export interface TokenMetadata {
   readonly symbol: string | null
   readonly name: string | null
 }
-
-export const unknownMetadata: TokenMetadata = { decimals: null, symbol: null, name: null }

@@ -18,10 +18,15 @@ export class InvalidSnapshotError extends TidemarkError {
 
   constructor(issues: readonly ReportIssue[]) {
     const first = issues[0]
-    super(first === undefined ? 'the snapshot is not valid' : `${first.path === '' ? 'snapshot' : first.path}: ${first.message}`, {
-      hint: 'Correct the named field and send the snapshot again.',
-      details: { issues },
-    })
+    super(
+      first === undefined
+        ? 'the snapshot is not valid'
+        : `${first.path === '' ? 'snapshot' : first.path}: ${first.message}`,
+      {
+        hint: 'Correct the named field and send the snapshot again.',
+        details: { issues },
+      },
+    )
     this.issues = issues
   }
 }
@@ -43,7 +48,9 @@ export function parseReport(body: unknown): ParsedReport {
     const issues = parsed.error.issues.slice(0, ISSUES_MAX).flatMap((issue) => {
       const path = issue.path.map(String)
       if (issue.code === 'unrecognized_keys') {
-        return issue.keys.slice(0, ISSUES_MAX).map((key) => ({ path: pathText([...path, key]), message: 'unknown field' }))
+        return issue.keys
+          .slice(0, ISSUES_MAX)
+          .map((key) => ({ path: pathText([...path, key]), message: 'unknown field' }))
       }
       return [{ path: pathText(path), message: issueMessage(issue) }]
     })
@@ -67,7 +74,8 @@ function prototypeKeyPath(body: unknown): string | null {
   if (typeof body !== 'object' || body === null) return null
   if (Object.hasOwn(body, '__proto__')) return '__proto__'
   for (const [field, value] of Object.entries(body)) {
-    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) return `${pathText([field])}.__proto__`
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__'))
+      return `${pathText([field])}.__proto__`
   }
   return null
 }
@@ -78,7 +86,12 @@ interface SchemaIssue {
 }
 
 /** A union reports each branch; the reader wants the reason that fits what was sent. */
-function issueMessage(issue: SchemaIssue & { readonly errors?: readonly (readonly SchemaIssue[])[]; readonly issues?: readonly SchemaIssue[] }): string {
+function issueMessage(
+  issue: SchemaIssue & {
+    readonly errors?: readonly (readonly SchemaIssue[])[]
+    readonly issues?: readonly SchemaIssue[]
+  },
+): string {
   if (issue.code === 'invalid_union') {
     const nested = (issue.errors ?? []).flat()
     const fitting = nested.find((branch) => branch.code !== 'invalid_type')

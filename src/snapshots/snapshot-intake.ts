@@ -102,9 +102,12 @@ export class SnapshotIntake {
   }
 
   #enqueue(draft: SnapshotDraft): Promise<CommitOutcome> {
-    if (this.#closed) throw new ClosedError('the service is shutting down', { hint: 'Send the snapshot again in a moment.' })
+    if (this.#closed)
+      throw new ClosedError('the service is shutting down', { hint: 'Send the snapshot again in a moment.' })
     if (this.#queue.length >= QUEUE_MAX) {
-      throw new OverloadedError(`${QUEUE_MAX} snapshots are waiting for the database`, { hint: 'Send the snapshot again in a second.' })
+      throw new OverloadedError(`${QUEUE_MAX} snapshots are waiting for the database`, {
+        hint: 'Send the snapshot again in a second.',
+      })
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ draft, resolve, reject })

@@ -36,7 +36,7 @@ function isAlive(pid: number): boolean {
 async function until(condition: () => boolean, timeoutMs = 15_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`expected ${condition} within ${timeoutMs} ms`)
+    if (Date.now() > deadline) throw new Error(`expected ${condition.toString()} within ${timeoutMs} ms`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -83,7 +83,7 @@ function deployments(plain: readonly WorldToken[], wrapped: WorldToken, from: Ad
   return code.map((data) => ({ from, data, gas: deployGas }))
 }
 
-function funding(options: WorldSetupOptions, plain: readonly WorldToken[], splitter: Address): WorldTransaction[] {
+function funding(options: WorldSetupOptions, plain: readonly WorldToken[], payer: Address): WorldTransaction[] {
   const { treasury, solvers, counterparties } = options
   const mint = (token: WorldToken, to: readonly Address[], units: string): WorldTransaction => {
     const args = [to, parseUnits(units, token.decimals)] as const
@@ -94,9 +94,9 @@ function funding(options: WorldSetupOptions, plain: readonly WorldToken[], split
     solvers.slice(index * walletsPerTransaction, (index + 1) * walletsPerTransaction),
   )
   return [
-    split(splitter, treasury, counterparties, counterpartyNative),
+    split(payer, treasury, counterparties, counterpartyNative),
     ...plain.map((token) => mint(token, counterparties, counterpartyTokenUnits)),
-    ...groups.map((group) => split(splitter, treasury, group, solverNative)),
+    ...groups.map((group) => split(payer, treasury, group, solverNative)),
     ...plain.flatMap((token) => groups.map((group) => mint(token, group, solverTokenUnits))),
   ]
 }

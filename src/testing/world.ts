@@ -142,7 +142,7 @@ function behaviour({ options, rpc, sender, funds, setupBlock, identity }: Parts)
     perform,
     settle,
     resync,
-    kinds: progress.kinds,
+    kinds: () => progress.kinds(),
     async step() {
       if (mining !== 'manual') await progress.collect()
       const actions = progress.pendingCount < maxPendingActions ? planActions(plan) : []

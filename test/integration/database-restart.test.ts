@@ -19,12 +19,18 @@ describe('the embedded database', () => {
       manager.events.subscribe((event) => {
         if (event.type === 'snapshot.saved') seen.push(event.data.id)
       })
-      const save = async (): Promise<string> => (await manager.saveSnapshot({ onchain: { a: 1 }, onsite: { b: 1 } })).snapshot.id
+      const save = async (): Promise<string> =>
+        (await manager.saveSnapshot({ onchain: { a: 1 }, onsite: { b: 1 } })).snapshot.id
       const acknowledged = [await save()]
       for (let round = 0; round < 2; round += 1) {
-        const up = lines.filter((line) => line.message === 'database is up').at(-1)
+        const up = lines.findLast((line) => line.message === 'database is up')
         process.kill(Number(up?.fields['pid']), 'SIGKILL')
-        await until('a snapshot is taken again', () => save().then((id) => acknowledged.push(id), () => false))
+        await until('a snapshot is taken again', () =>
+          save().then(
+            (id) => acknowledged.push(id),
+            () => false,
+          ),
+        )
       }
       const list = await manager.snapshots({ limit: 100, offset: 0 })
       const stored = list?.snapshots.map((snapshot) => snapshot.id) ?? []

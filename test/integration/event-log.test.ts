@@ -50,13 +50,18 @@ describe('the event log', () => {
     const { tailer, seen } = await startTailer()
     const first = (await log.head()).seq
     let expected = 0
-    const writer = fc.array(fc.record({ size: fc.integer({ min: 1, max: 4 }), fail: fc.boolean(), holdMs: fc.integer({ min: 0, max: 15 }) }), {
-      minLength: 1,
-      maxLength: 5,
-    })
+    const writer = fc.array(
+      fc.record({ size: fc.integer({ min: 1, max: 4 }), fail: fc.boolean(), holdMs: fc.integer({ min: 0, max: 15 }) }),
+      {
+        minLength: 1,
+        maxLength: 5,
+      },
+    )
     await fc.assert(
       fc.asyncProperty(fc.array(writer, { minLength: 2, maxLength: 5 }), async (writers) => {
-        const committed = await Promise.all(writers.map((transactions, index) => runWriter(database, index, transactions)))
+        const committed = await Promise.all(
+          writers.map((transactions, index) => runWriter(database, index, transactions)),
+        )
         expected += committed.flat().length
         const events = await log.read(first, 10_000)
         expect(events.map((logged) => logged.seq)).toEqual(events.map((_, index) => first + BigInt(index) + 1n))
@@ -121,8 +126,15 @@ describe('the event log', () => {
     const admin = new pg.Client({ ...testDatabase.address, database: 'postgres' })
     await admin.connect()
     for (let round = 0; round < 3; round += 1) {
-      await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [testDatabase.name])
-      await until('a write succeeds again', () => append([`round ${round}`]).then(() => true, () => false))
+      await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+        testDatabase.name,
+      ])
+      await until('a write succeeds again', () =>
+        append([`round ${round}`]).then(
+          () => true,
+          () => false,
+        ),
+      )
     }
     await admin.end()
     await until('every event is seen', () => seen.length === 4)

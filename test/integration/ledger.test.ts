@@ -75,7 +75,8 @@ describe('the ledger in PostgreSQL', () => {
     await testDatabase.drop()
   })
 
-  const loadLedger = (): Promise<ChainLedger> => ChainLedger.load({ chainId, name: 'Test', store, logger: silentLogger })
+  const loadLedger = (): Promise<ChainLedger> =>
+    ChainLedger.load({ chainId, name: 'Test', store, logger: silentLogger })
 
   /** A ledger whose cursor stands at block 9. */
   const startedLedger = async (): Promise<ChainLedger> => {
@@ -91,7 +92,10 @@ describe('the ledger in PostgreSQL', () => {
     }
   }
 
-  const history = async (at: Token = 'native', holder = solver): Promise<readonly [bigint, bigint, bigint | null][]> => {
+  const history = async (
+    at: Token = 'native',
+    holder = solver,
+  ): Promise<readonly [bigint, bigint, bigint | null][]> => {
     const page = await reader.history({ position: { chainId, token: at, solver: holder }, limit: 100 })
     return (page?.items ?? []).map((record) => [record.blockNumber, record.balance, record.previousBalance])
   }
@@ -124,7 +128,12 @@ describe('the ledger in PostgreSQL', () => {
     ])
     expect(await eventTypes()).toEqual(['position.started', 'balance.updated'])
     const balance = await reader.currentBalance({ chainId, token: 'native', solver })
-    expect(balance).toMatchObject({ balance: 5n, blockNumber: 12n, verified: { number: 13n, hash: hashOf(13n) }, staleReason: null })
+    expect(balance).toMatchObject({
+      balance: 5n,
+      blockNumber: 12n,
+      verified: { number: 13n, hash: hashOf(13n) },
+      staleReason: null,
+    })
   })
 
   it('keeps amounts of 78 digits exactly', async () => {
@@ -132,7 +141,9 @@ describe('the ledger in PostgreSQL', () => {
     const largest = 2n ** 256n - 1n
     await apply(ledger, block(header(10n), [read('native', solver, largest)]))
     expect(await history()).toEqual([[10n, largest, null]])
-    const [started] = await log.read(0n, 100).then((events) => events.filter((event) => event.type === 'position.started'))
+    const [started] = await log
+      .read(0n, 100)
+      .then((events) => events.filter((event) => event.type === 'position.started'))
     expect(started?.data).toMatchObject({ balance: largest })
   })
 
@@ -152,7 +163,9 @@ describe('the ledger in PostgreSQL', () => {
     const one = await startedLedger()
     const two = await loadLedger()
     await apply(one, block(header(10n), [read('native', solver, 1n)]))
-    await expect(apply(two, block(header(10n), [read('native', solver, 1n)]))).rejects.toMatchObject({ code: 'cursor_moved' })
+    await expect(apply(two, block(header(10n), [read('native', solver, 1n)]))).rejects.toMatchObject({
+      code: 'cursor_moved',
+    })
     expect(await history()).toEqual([[10n, 1n, null]])
     expect(await eventTypes()).toEqual(['position.started'])
   })
@@ -198,7 +211,10 @@ describe('the ledger in PostgreSQL', () => {
       [10n, 1n, null],
     ])
     expect(await coverage()).toEqual([[10n, null]])
-    const kept = await database.query<{ count: string }>({ name: 'kept', text: 'select count(*) from tidemark.orphaned_record' })
+    const kept = await database.query<{ count: string }>({
+      name: 'kept',
+      text: 'select count(*) from tidemark.orphaned_record',
+    })
     expect(kept[0]?.count).toBe('2')
   })
 

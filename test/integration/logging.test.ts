@@ -89,7 +89,9 @@ describe('the log', () => {
         expect(Object.keys(line?.fields ?? {}), what).toEqual(expect.arrayContaining([...fields]))
       }
       const chains = await manager.chains()
-      expect(JSON.stringify(chains, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value))).not.toContain(CANARY)
+      expect(
+        JSON.stringify(chains, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}` : value)),
+      ).not.toContain(CANARY)
     } finally {
       await manager.close()
       await new Promise((resolve) => failing.close(resolve))

@@ -54,7 +54,9 @@ describe('migrations', () => {
   })
 
   it('is safe when three processes migrate one database at once', async () => {
-    const reports = await Promise.all([connect(), connect(), connect()].map((database) => migrate(database, silentLogger)))
+    const reports = await Promise.all(
+      [connect(), connect(), connect()].map((database) => migrate(database, silentLogger)),
+    )
     const files = await readMigrations()
     expect(reports.flatMap((report) => report.applied)).toEqual(files.map((file) => file.name))
     expect(reports.map((report) => report.version)).toEqual([files.length, files.length, files.length])

@@ -43,14 +43,26 @@ describe('the snapshot intake', () => {
   }
 
   it('has the row and its event in the database when it answers', async () => {
-    const { snapshot, repeated } = await intake.save({ ts: '2025-11-07T02:45:08.603+02:00', pid: 7, ...(report('1.50') as object) })
+    const { snapshot, repeated } = await intake.save({
+      ts: '2025-11-07T02:45:08.603+02:00',
+      pid: 7,
+      ...(report('1.50') as object),
+    })
     expect(repeated).toBe(false)
     const other = new pg.Client(testDatabase.address)
     await other.connect()
-    const { rows } = await other.query('select id, ts, pid, onchain::text, onsite::text from tidemark."BalanceSnapshot"')
+    const { rows } = await other.query(
+      'select id, ts, pid, onchain::text, onsite::text from tidemark."BalanceSnapshot"',
+    )
     await other.end()
     expect(rows).toEqual([
-      { id: snapshot.id, ts: new Date('2025-11-07T00:45:08.603Z'), pid: '7', onchain: '{"rlb":"1.50"}', onsite: '{"usd":2.5}' },
+      {
+        id: snapshot.id,
+        ts: new Date('2025-11-07T00:45:08.603Z'),
+        pid: '7',
+        onchain: '{"rlb":"1.50"}',
+        onsite: '{"usd":2.5}',
+      },
     ])
     const [event] = await new PostgresEventLog(database, silentLogger).read(0n, 10)
     expect(event).toEqual({ seq: 1n, type: 'snapshot.saved', data: snapshot })
@@ -109,7 +121,10 @@ describe('the snapshot intake', () => {
   it('leaves no gap in seq when keys collide with another process', async () => {
     const second = newIntake()
     const keys = Array.from({ length: 60 }, (_, index) => `k${index}`)
-    await Promise.all([...keys.map((key) => intake.save(report(), key)), ...keys.map((key) => second.save(report(), key))])
+    await Promise.all([
+      ...keys.map((key) => intake.save(report(), key)),
+      ...keys.map((key) => second.save(report(), key)),
+    ])
     await second.close()
     const events = await new PostgresEventLog(database, silentLogger).read(0n, 1000)
     expect(events.map((event) => event.seq)).toEqual(keys.map((_, index) => BigInt(index + 1)))
@@ -137,16 +152,24 @@ describe('the snapshot intake', () => {
       (async () => {
         const admin = new pg.Client({ ...testDatabase.address, database: 'postgres' })
         await admin.connect()
-        await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [testDatabase.name])
+        await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [
+          testDatabase.name,
+        ])
         await admin.end()
       })(),
       ...Array.from({ length: 50 }, (_, index) => intake.save(report(), `during-${index}`)),
     ])
-    await until('a save succeeds again', () => intake.save(report(), 'after').then(() => true, () => false))
+    await until('a save succeeds again', () =>
+      intake.save(report(), 'after').then(
+        () => true,
+        () => false,
+      ),
+    )
     const acknowledged = results.filter((result) => result.status === 'fulfilled' && result.value !== undefined).length
     expect(await stored()).toBeGreaterThanOrEqual(acknowledged + 1)
     for (const result of results) {
-      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'storage_unavailable', retryable: true })
+      if (result.status === 'rejected')
+        expect(result.reason).toMatchObject({ code: 'storage_unavailable', retryable: true })
     }
   })
 

@@ -45,7 +45,9 @@ describe('the watch list', () => {
 
   it('watches every solver for native and every token of every chain', async () => {
     await configure([one, two])
-    expect(await watched(1n)).toEqual([`native/${one}`, `native/${two}`, `${token}/${one}`, `${token}/${two}`].toSorted())
+    expect(await watched(1n)).toEqual(
+      [`native/${one}`, `native/${two}`, `${token}/${one}`, `${token}/${two}`].toSorted(),
+    )
     expect(await watched(10n)).toEqual([`native/${one}`, `native/${two}`])
   })
 
@@ -110,7 +112,9 @@ describe('the watch list', () => {
   it('gives the same result to many changes at once', async () => {
     await configure([])
     const solvers = Array.from({ length: 20 }, (_, index): Address => `0x${(index + 16).toString(16).repeat(20)}`)
-    await Promise.all(solvers.flatMap((address) => [watchList.addSolver({ address }), watchList.addSolver({ address })]))
+    await Promise.all(
+      solvers.flatMap((address) => [watchList.addSolver({ address }), watchList.addSolver({ address })]),
+    )
     expect(await watchList.solvers()).toHaveLength(20)
     expect(await watched(1n)).toHaveLength(40)
   })

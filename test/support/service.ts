@@ -8,7 +8,8 @@ import { until } from './until.js'
 
 const cli = resolve(import.meta.dirname, '../../dist/cli/main.js')
 /** What a service of a test must not inherit from the shell that runs the tests. */
-const own = /(_RPC_URL|_WS_URL|_TOKENS|^SOLVER_ADDRESSES|^DATABASE_URL|^MONGODB_URL|^TIDEMARK_|^API_KEYS|^HOST|^PORT|^LOG_LEVEL)$/
+const own =
+  /(_RPC_URL|_WS_URL|_TOKENS|^SOLVER_ADDRESSES|^DATABASE_URL|^MONGODB_URL|^TIDEMARK_|^API_KEYS|^HOST|^PORT|^LOG_LEVEL)$/
 
 export interface ServiceProcess {
   readonly child: ChildProcess
@@ -57,10 +58,14 @@ export function runService(options: ServiceOptions): ServiceProcess {
     log: () => log,
     stdout: () => stdout,
     async ready() {
-      await until('the service is ready', () => {
-        if (ended) throw new Error(`the service ended instead of getting ready:\n${log.slice(-2000)}`)
-        return url() !== undefined
-      }, 30_000)
+      await until(
+        'the service is ready',
+        () => {
+          if (ended) throw new Error(`the service ended instead of getting ready:\n${log.slice(-2000)}`)
+          return url() !== undefined
+        },
+        30_000,
+      )
       return url() ?? ''
     },
     exited: () => exit,

@@ -36,7 +36,9 @@ function movementOf(log: TransferLog, wallet: Address): Movement | null {
   if (topic === TRANSFER && log.topics.length === 3) {
     const out = isWallet(first, wallet) ? amount : 0n
     const received = isWallet(second, wallet) ? amount : 0n
-    return isWallet(first, wallet) || isWallet(second, wallet) ? { log, amount: received - out, isTransfer: true } : null
+    return isWallet(first, wallet) || isWallet(second, wallet)
+      ? { log, amount: received - out, isTransfer: true }
+      : null
   }
   if (!isWallet(first, wallet)) return null
   if (topic === DEPOSIT) return { log, amount, isTransfer: false }

@@ -32,7 +32,11 @@ export async function attributeChanges(
       attributions.set(key, attribution)
     }
   } else if (tokens.length > 0) {
-    logs = await fetchTransferLogs(client, header, tokens.map((change) => change.position.token))
+    logs = await fetchTransferLogs(
+      client,
+      header,
+      tokens.map((change) => change.position.token),
+    )
   }
   for (const change of tokens) attributions.set(positionKey(change.position), attributeToken(change, logs))
   return attributions

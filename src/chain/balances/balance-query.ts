@@ -14,7 +14,7 @@ export type BalanceAnswer =
 
 export const tokenFailed: BalanceAnswer = {
   kind: 'failed',
-  reason: 'the token’s balanceOf reverted, ran out of gas or answered less than 32 bytes',
+  reason: 'the token’s balanceOf reverted, ran out of gas, or answered too little or far too much',
 }
 
 export const tokenWithoutCode: BalanceAnswer = { kind: 'failed', reason: 'there is no contract at the token’s address' }

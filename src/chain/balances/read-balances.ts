@@ -68,7 +68,9 @@ async function scanningOf(session: EndpointSession, header: BlockHeader, logger:
 async function probeMode(session: EndpointSession, header: BlockHeader): Promise<ScanMode> {
   const query: BalanceQuery = { token: 'native', solver: '0x0000000000000000000000000000000000000001' }
   if (await works(() => scanByOverride(session, header, [query]))) return 'override'
-  if (await works(async () => ((await hasMulticall(session, header)) ? scanByMulticall(session, header, [query]) : []))) {
+  if (
+    await works(async () => ((await hasMulticall(session, header)) ? scanByMulticall(session, header, [query]) : []))
+  ) {
     return 'multicall'
   }
   return 'single'
@@ -124,7 +126,8 @@ async function scanAlone(
   try {
     return await scanOneByOne(session, header, queries)
   } catch (error) {
-    if (error instanceof TidemarkError && !error.retryable) return queries.map(() => ({ ...tokenFailed, reason: messageOf(error) }))
+    if (error instanceof TidemarkError && !error.retryable)
+      return queries.map(() => ({ ...tokenFailed, reason: messageOf(error) }))
     throw error
   }
 }

@@ -29,7 +29,10 @@ export async function readMetadata(
     const part = tokens.slice(start, start + BATCH_TOKENS)
     const outcomes = await client.batch(
       part.flatMap((to) =>
-        [DECIMALS, SYMBOL, NAME].map((data): RpcCall => ({ method: 'eth_call', params: [{ to, data }, atBlock(header)] })),
+        [DECIMALS, SYMBOL, NAME].map((data): RpcCall => ({
+          method: 'eth_call',
+          params: [{ to, data }, atBlock(header)],
+        })),
       ),
     )
     part.forEach((token, index) => {
@@ -81,6 +84,9 @@ function firstZero(bytes: Uint8Array): number {
 
 /** Without control, bidirectional and other invisible characters, which serve to deceive; null when nothing is left. */
 function cleanText(bytes: Uint8Array): string | null {
-  const text = new TextDecoder('utf-8').decode(bytes).replaceAll(/[\p{C}\p{Zl}\p{Zp}\uFFFD]/gu, '').trim()
-  return text === '' ? null : [...text].slice(0, TEXT_MAX).join('')
+  const text = new TextDecoder('utf-8')
+    .decode(bytes)
+    .replaceAll(/[\p{C}\p{Zl}\p{Zp}\uFFFD]/gu, '')
+    .trim()
+  return text === '' ? null : Array.from(text).slice(0, TEXT_MAX).join('')
 }

@@ -8,7 +8,7 @@ import type { EndpointSession } from '../rpc/rpc-client.js'
 import { MalformedAnswerError, StateUnavailableError } from '../rpc/rpc-errors.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
-import { balanceOfCall } from './balance-of.js'
+import { balanceOfCall, decodeBalanceOf } from './balance-of.js'
 import { atBlock } from './block-argument.js'
 import { requireBlock } from './scan-by-override.js'
 import { scanOneByOne } from './scan-one-by-one.js'
@@ -56,7 +56,7 @@ export async function scanByMulticall(
     throw new MalformedAnswerError(`multicall: expected ${queries.length + PROBES} results, got ${results.length}`)
   }
   const [number, timestamp, arbNumber, ...balances] = results.map((result) =>
-    result.success ? wordOf(result.returnData) : null,
+    result.success ? decodeBalanceOf(result.returnData) : null,
   )
   requireBlock(header, arbNumber ?? number ?? -1n, timestamp ?? -1n)
   const answers = balances.map((balance): BalanceAnswer =>
@@ -97,13 +97,11 @@ function aggregateCalls(queries: readonly BalanceQuery[]): { target: Address; al
     call(ARB_SYS, ARB_BLOCK_NUMBER),
     ...queries.map(({ token, solver }) =>
       token === 'native'
-        ? call(MULTICALL3_ADDRESS, encodeFunctionData({ abi: multicallAbi, functionName: 'getEthBalance', args: [solver] }))
+        ? call(
+            MULTICALL3_ADDRESS,
+            encodeFunctionData({ abi: multicallAbi, functionName: 'getEthBalance', args: [solver] }),
+          )
         : call(token, balanceOfCall(solver)),
     ),
   ]
-}
-
-/** The first word of an answer; null for less than one, as from an address without code. */
-function wordOf(data: Hex): bigint | null {
-  return data.length < 66 ? null : BigInt(data.slice(0, 66))
 }

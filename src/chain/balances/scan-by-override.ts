@@ -40,7 +40,7 @@ export async function scanByOverride(
 /** Queries of one token that follow each other share a group. */
 function encodeScan(queries: readonly BalanceQuery[]): Hex {
   const parts = [GAS_PER_ITEM.toString(16).padStart(8, '0')]
-  for (let start = 0; start < queries.length; ) {
+  for (let start = 0; start < queries.length;) {
     const token = queries[start]?.token ?? 'native'
     let end = start
     while (end < queries.length && end - start < GROUP_MAX && queries[end]?.token === token) end += 1

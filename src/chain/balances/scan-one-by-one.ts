@@ -4,7 +4,7 @@ import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
-import { balanceOfCall } from './balance-of.js'
+import { balanceOfCall, decodeBalanceOf } from './balance-of.js'
 import { atBlock } from './block-argument.js'
 
 /** Reads each balance with its own call, in one batch: the form every node understands. */
@@ -15,11 +15,10 @@ export async function scanOneByOne(
 ): Promise<readonly BalanceAnswer[]> {
   const block = atBlock(header)
   const outcomes = await session.batch(
-    queries.map(
-      ({ token, solver }): RpcCall =>
-        token === 'native'
-          ? { method: 'eth_getBalance', params: [solver, block] }
-          : { method: 'eth_call', params: [{ to: token, data: balanceOfCall(solver) }, block] },
+    queries.map(({ token, solver }): RpcCall =>
+      token === 'native'
+        ? { method: 'eth_getBalance', params: [solver, block] }
+        : { method: 'eth_call', params: [{ to: token, data: balanceOfCall(solver) }, block] },
     ),
   )
   return outcomes.map((outcome, index) => answerOf(outcome, queries[index]))
@@ -31,6 +30,6 @@ function answerOf(outcome: RpcOutcome, query: BalanceQuery | undefined): Balance
     return { kind: 'balance', balance: decodeQuantity(outcome.result, 'eth_getBalance') }
   }
   if (!outcome.ok) return tokenFailed
-  const data = decodeData(outcome.result, 'balanceOf')
-  return data.length < 66 ? tokenFailed : { kind: 'balance', balance: BigInt(data.slice(0, 66)) }
+  const balance = decodeBalanceOf(decodeData(outcome.result, 'balanceOf'))
+  return balance === null ? tokenFailed : { kind: 'balance', balance }
 }

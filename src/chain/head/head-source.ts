@@ -55,7 +55,7 @@ export class HeadSource implements HeaderSource {
             logger: options.logger,
             onHead: (header) => this.#push(header),
             // Heads between the last look and the subscription were pushed to nobody.
-            onSubscribed: () => this.refresh(),
+            onChange: () => this.refresh(),
           })
   }
 

@@ -45,8 +45,7 @@ export async function linkHead(
   if (head.number <= cursor.number) return findReorg(kept, head, source)
 
   const between = Number(head.number - cursor.number - 1n)
-  const fetched =
-    between === 0 ? [head] : await source.byNumber(cursor.number + 1n, Math.min(LINK_BATCH, between))
+  const fetched = between === 0 ? [head] : await source.byNumber(cursor.number + 1n, Math.min(LINK_BATCH, between))
   const [first] = fetched
   if (first === undefined) throw new BlockUnavailableError(`the node does not have block ${cursor.number + 1n} yet`)
   if (first.parentHash !== cursor.hash) return findReorg(kept, first, source)
@@ -70,7 +69,9 @@ async function findReorg(kept: readonly BlockHeader[], branch: BlockHeader, sour
   }
   throw new DeepReorgError(
     `block ${branch.number} (${branch.hash}) has no ancestor among the last ${kept.length} kept headers`,
-    { hint: 'The chain was reorganised deeper than the headers that are kept; nothing is overwritten until it is settled.' },
+    {
+      hint: 'The chain was reorganised deeper than the headers that are kept; nothing is overwritten until it is settled.',
+    },
   )
 }
 

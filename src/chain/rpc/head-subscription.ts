@@ -21,7 +21,8 @@ export interface HeadSubscriptionOptions {
   readonly urls: readonly string[]
   readonly logger: Logger
   readonly onHead: (header: BlockHeader) => void
-  readonly onSubscribed: () => void
+  /** The subscription began or was lost: heads may have been missed. */
+  readonly onChange: () => void
 }
 
 /**
@@ -130,7 +131,7 @@ export class HeadSubscription {
     this.#failures = 0
     this.#lastError = null
     this.#logger.info({}, 'websocket subscribed to new heads')
-    this.#options.onSubscribed()
+    this.#options.onChange()
   }
 
   #onClose(host: string): void {
@@ -139,12 +140,14 @@ export class HeadSubscription {
     if (this.#closed) return
     this.#failures += 1
     this.#urlIndex = (this.#urlIndex + 1) % this.#options.urls.length
-    const waitMs = Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** Math.min(this.#failures - 1, 10)) * (0.75 + Math.random() / 2)
+    const waitMs =
+      Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** Math.min(this.#failures - 1, 10)) * (0.75 + Math.random() / 2)
     this.#logger.warn(
       { endpoint: host, failures: this.#failures, waitMs: Math.round(waitMs), error: this.#lastError },
       'websocket disconnected, connecting again',
     )
     this.#timer = setTimeout(() => this.#open(), waitMs)
+    this.#options.onChange()
   }
 }
 

@@ -14,7 +14,9 @@ export interface RpcCall {
 }
 
 /** What became of one call of a batch. */
-export type RpcOutcome = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly error: TidemarkError }
+export type RpcOutcome =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: TidemarkError }
 
 export interface HttpEndpointOptions {
   readonly url: string
@@ -80,7 +82,10 @@ export class HttpEndpoint {
       const answer = await this.#post(JSON.stringify(messages.length === 1 ? messages[0] : messages), signal)
       const outcomes = this.#outcomes(calls, firstId, answer)
       const failed = outcomes.filter((outcome) => !outcome.ok).length
-      this.#logger.debug({ method: methods, failed, durationMs: Math.round(performance.now() - startedAt) }, 'rpc result')
+      this.#logger.debug(
+        { method: methods, failed, durationMs: Math.round(performance.now() - startedAt) },
+        'rpc result',
+      )
       return outcomes
     } catch (error) {
       this.#logger.debug({ method: methods, error: messageOf(error) }, 'rpc request failed')
@@ -88,7 +93,22 @@ export class HttpEndpoint {
     }
   }
 
+  /** The time limit covers the whole exchange: a body that never ends is as bad as an answer that never comes. */
   async #post(body: string, signal: AbortSignal): Promise<unknown> {
+    const exchange = new AbortController()
+    const stop = (): void => exchange.abort()
+    const timer = setTimeout(stop, REQUEST_TIMEOUT_MS)
+    signal.addEventListener('abort', stop)
+    try {
+      signal.throwIfAborted()
+      return await this.#exchange(body, exchange.signal)
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async #exchange(body: string, signal: AbortSignal): Promise<unknown> {
     const response = await this.#fetch(body, signal)
     const text = await this.#readText(response)
     if (response.status === 429) {
@@ -101,7 +121,8 @@ export class HttpEndpoint {
       answer = JSON.parse(text)
     } catch (error) {
       const shown = this.#secrets.clean(text.slice(0, 120))
-      if (!response.ok) throw new TransportError(`HTTP ${response.status} from the endpoint: ${shown}`, { cause: error })
+      if (!response.ok)
+        throw new TransportError(`HTTP ${response.status} from the endpoint: ${shown}`, { cause: error })
       throw new MalformedAnswerError(`expected JSON from the endpoint, got ${JSON.stringify(shown)}`, { cause: error })
     }
     // Some nodes send proper JSON-RPC errors with a status of 4xx or 5xx; anything else with one is no answer.
@@ -111,13 +132,7 @@ export class HttpEndpoint {
 
   async #fetch(body: string, signal: AbortSignal): Promise<Response> {
     try {
-      return await fetch(this.#url, {
-        method: 'POST',
-        headers: this.#headers,
-        body,
-        redirect: 'error',
-        signal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
-      })
+      return await fetch(this.#url, { method: 'POST', headers: this.#headers, body, redirect: 'error', signal })
     } catch (error) {
       throw this.#transportError(error)
     }
@@ -143,7 +158,7 @@ export class HttpEndpoint {
 
   #transportError(error: unknown): TransportError {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const timedOut = error instanceof Error && error.name === 'TimeoutError'
+    const timedOut = error instanceof Error && error.name === 'AbortError'
     const reason = timedOut ? `no answer within ${REQUEST_TIMEOUT_MS} ms` : this.#secrets.clean(messageOf(cause))
     // The cause is left out: it may carry the address with its key.
     return new TransportError(`endpoint ${this.host}: ${reason}`)
@@ -163,12 +178,16 @@ export class HttpEndpoint {
   }
 
   #outcome(call: RpcCall, item: Readonly<Record<string, unknown>> | undefined): RpcOutcome {
-    if (item === undefined) return { ok: false, error: new MalformedAnswerError(`${call.method}: no answer with the id of the request`) }
+    if (item === undefined)
+      return { ok: false, error: new MalformedAnswerError(`${call.method}: no answer with the id of the request`) }
     const hasError = item['error'] !== undefined && item['error'] !== null
     const hasResult = item['result'] !== undefined
     if (hasError && isObject(item['error'])) return { ok: false, error: this.#nodeError(item['error']) }
     if (hasError || !hasResult) {
-      return { ok: false, error: new MalformedAnswerError(`${call.method}: expected a result or an error, got neither`) }
+      return {
+        ok: false,
+        error: new MalformedAnswerError(`${call.method}: expected a result or an error, got neither`),
+      }
     }
     return { ok: true, result: item['result'] }
   }

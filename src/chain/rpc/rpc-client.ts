@@ -146,7 +146,9 @@ export class RpcClient {
     const nowMs = Date.now()
     const inOrder = this.#states.map((_, offset) => (this.#preferred + offset) % this.#states.length)
     const usable = inOrder.find((index) => (this.#states[index]?.downUntilMs ?? Infinity) <= nowMs)
-    const soonest = inOrder.toSorted((a, b) => (this.#states[a]?.downUntilMs ?? 0) - (this.#states[b]?.downUntilMs ?? 0))[0]
+    const soonest = inOrder.toSorted(
+      (a, b) => (this.#states[a]?.downUntilMs ?? 0) - (this.#states[b]?.downUntilMs ?? 0),
+    )[0]
     this.#preferred = usable ?? soonest ?? 0
     const state = this.#states[this.#preferred]
     if (state === undefined) throw new AllEndpointsFailedError(`chain ${this.#chainId} has no RPC endpoint`)

@@ -59,14 +59,16 @@ export class AllEndpointsFailedError extends RetryableError {
 }
 
 const rateLimitCodes = new Set([-32005, -32097, 429])
-const statePattern = /missing trie node|state (is )?(not available|unavailable|pruned)|pruned|historical state|state .* is not available|old data not available/i
+const statePattern =
+  /missing trie node|state (is )?(not available|unavailable|pruned)|pruned|historical state|state .* is not available|old data not available/i
 const blockPattern =
   /(header|block)( hash)?( for hash)? not found|unknown block|resource not found|not canonical|block .* not found|cannot query unfinalized|hash .* is not currently canonical|requested block|BlockOutOfRange|unable to find block/i
 const ratePattern = /rate limit|too many requests|limit exceeded|capacity|throttl/i
 
 /** A contract's revert: what follows are the contract's own words, which must not be taken for the node's. */
 const REVERTED = 3
-const revertPattern = /^(VM Exception while processing transaction: |VM execution error|execution reverted|reverted|revert )/i
+const revertPattern =
+  /^(VM Exception while processing transaction: |VM execution error|execution reverted|reverted|revert )/i
 
 /** Sorts a node's own error by what can be done about it. Nodes agree neither on codes nor on words. */
 export function classifyNodeError(rpcCode: number, message: string): TidemarkError {

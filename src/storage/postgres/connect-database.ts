@@ -95,8 +95,13 @@ class EmbeddedDatabase implements DatabaseConnection {
         return
       } catch (error) {
         if (signal.aborted) return
-        this.#logger.error({ attempt, error: messageOf(error) }, 'embedded database server could not be started, trying again')
-        await sleep(Math.min(RESTART_WAIT_MS_MAX, CONNECT_WAIT_MS * attempt), undefined, { signal }).catch(() => undefined)
+        this.#logger.error(
+          { attempt, error: messageOf(error) },
+          'embedded database server could not be started, trying again',
+        )
+        await sleep(Math.min(RESTART_WAIT_MS_MAX, CONNECT_WAIT_MS * attempt), undefined, { signal }).catch(
+          () => undefined,
+        )
       }
     }
   }

@@ -63,9 +63,12 @@ export class Database implements Queryable {
     })
     const row = rows[0]
     if (row?.fsync !== 'on') {
-      throw new ConfigurationError(`DATABASE_URL: expected a PostgreSQL server with fsync on, got fsync=${row?.fsync}`, {
-        hint: 'Turn fsync on in postgresql.conf, or use another server: without it a power cut loses acknowledged rows.',
-      })
+      throw new ConfigurationError(
+        `DATABASE_URL: expected a PostgreSQL server with fsync on, got fsync=${row?.fsync}`,
+        {
+          hint: 'Turn fsync on in postgresql.conf, or use another server: without it a power cut loses acknowledged rows.',
+        },
+      )
     }
     this.#logger.info({ version: row.version, poolSize: POOL_SIZE }, 'database connected')
   }
@@ -135,7 +138,11 @@ export class Database implements Queryable {
         values: [...(statement.values ?? [])],
       })
       this.#logger.debug(
-        { statement: statement.name, rows: result.rowCount, durationMs: Math.round((performance.now() - startedAt) * 100) / 100 },
+        {
+          statement: statement.name,
+          rows: result.rowCount,
+          durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
+        },
         'database statement done',
       )
       return result.rows
@@ -165,7 +172,7 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /** Connection trouble, shutdown, resource shortage, serialization and time-outs may pass by themselves. */
-const transientClasses = new Set(['08', '40', '53', '57', '55'])
+const transientClasses = new Set(['08', '3D', '40', '53', '55', '57'])
 
 function asDatabaseError(error: unknown): unknown {
   if (error instanceof DatabaseUnavailableError) return error
@@ -177,5 +184,7 @@ function asDatabaseError(error: unknown): unknown {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const connectionTrouble =
     /^E[A-Z]+$/.test(code) || /timeout|terminated|Connection|not queryable|ended|closed/i.test(error.message)
-  return connectionTrouble ? new DatabaseUnavailableError(`the database did not answer: ${error.message}`, { cause: error }) : error
+  return connectionTrouble
+    ? new DatabaseUnavailableError(`the database did not answer: ${error.message}`, { cause: error })
+    : error
 }

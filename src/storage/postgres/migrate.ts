@@ -72,7 +72,9 @@ export async function migrate(
         sha256 text not null,
         applied_at timestamptz not null default now()
       )`)
-    const { rows } = await client.query<AppliedRow>('select version, name, sha256 from tidemark.migration order by version')
+    const { rows } = await client.query<AppliedRow>(
+      'select version, name, sha256 from tidemark.migration order by version',
+    )
     checkApplied(rows, wanted)
     const applied: string[] = []
     for (const migration of wanted.slice(rows.length)) {
@@ -97,10 +99,13 @@ async function runMigration(client: pg.Client, migration: Migration): Promise<vo
     await client.query('commit')
   } catch (error) {
     await client.query('rollback').catch(() => undefined)
-    throw new SchemaMismatchError(`migration ${migration.name} failed: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-      hint: 'Nothing of it was applied. Check the rights of the database user, then start again.',
-    })
+    throw new SchemaMismatchError(
+      `migration ${migration.name} failed: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+        hint: 'Nothing of it was applied. Check the rights of the database user, then start again.',
+      },
+    )
   }
 }
 

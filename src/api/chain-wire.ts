@@ -1,0 +1,78 @@
+import { z } from 'zod'
+
+import type { ChainState, EndpointStatus } from '../model/chain-event.js'
+import { wireBlockNumber, wireChainId } from './scalars.js'
+
+/** How a chain is doing, as the service knows it. */
+export interface ChainSummaryFields {
+  readonly chainId: bigint
+  readonly name: string
+  readonly state: ChainState
+  readonly reason: string | null
+  readonly head: bigint | null
+  readonly processed: bigint | null
+  readonly safe: bigint | null
+  readonly finalized: bigint | null
+  readonly lagSeconds: number | null
+  readonly endpoints: readonly EndpointStatus[]
+}
+
+/** How a chain is doing, on the wire. */
+export interface WireChain {
+  readonly chainId: string
+  readonly name: string
+  readonly state: ChainState
+  readonly reason: string | null
+  readonly head: string | null
+  readonly processed: string | null
+  readonly safe: string | null
+  readonly finalized: string | null
+  readonly lagSeconds: number | null
+  readonly endpoints: readonly EndpointStatus[]
+}
+
+const endpointSchema = z.strictObject({
+  host: z.string().meta({ description: 'Host name only: paths and keys are never shown' }),
+  transport: z.enum(['http', 'websocket']),
+  healthy: z.boolean(),
+  lastError: z.string().nullable(),
+})
+
+export const wireChainSchema: z.ZodType<WireChain> = z
+  .strictObject({
+    chainId: wireChainId,
+    name: z.string(),
+    state: z.enum(['syncing', 'live', 'degraded', 'stalled']),
+    reason: z.string().nullable().meta({ description: 'Why the state is not `live`, in words' }),
+    head: wireBlockNumber.nullable().meta({ description: 'Newest block an endpoint has shown' }),
+    processed: wireBlockNumber.nullable().meta({ description: 'Newest block whose balances are stored' }),
+    safe: wireBlockNumber.nullable(),
+    finalized: wireBlockNumber.nullable(),
+    lagSeconds: z.number().nullable(),
+    endpoints: z.array(endpointSchema),
+  })
+  .meta({ id: 'Chain' })
+
+export function encodeChain(chain: ChainSummaryFields): WireChain {
+  return {
+    chainId: chain.chainId.toString(),
+    name: chain.name,
+    state: chain.state,
+    reason: chain.reason,
+    head: blockNumber(chain.head),
+    processed: blockNumber(chain.processed),
+    safe: blockNumber(chain.safe),
+    finalized: blockNumber(chain.finalized),
+    lagSeconds: chain.lagSeconds,
+    endpoints: chain.endpoints.map(({ host, transport, healthy, lastError }) => ({
+      host,
+      transport,
+      healthy,
+      lastError,
+    })),
+  }
+}
+
+function blockNumber(number: bigint | null): string | null {
+  return number === null ? null : number.toString()
+}

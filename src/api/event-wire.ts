@@ -1,0 +1,212 @@
+import { z } from 'zod'
+
+import { toChecksumAddress } from '../model/address.js'
+import type {
+  BalanceChangeEvent,
+  BalanceRevertedEvent,
+  LoggedEvent,
+  PositionStartedEvent,
+  RevertedItem,
+} from '../model/event.js'
+import type { Position } from '../model/position.js'
+import { formatToken } from '../model/position.js'
+import { formatAmount } from '../model/amount.js'
+import { reportedAmountSchema } from '../model/snapshot-report.js'
+import { wireAddress, wireBlockNumber, wireChainId, wireHash, wireInteger, wireTime, wireToken } from './scalars.js'
+import type { WireSnapshot } from './snapshot-wire.js'
+import { encodeSnapshot } from './snapshot-wire.js'
+import type { WireTokenFields } from './token-fields.js'
+import { encodeTokenFields, tokenFieldsShape } from './token-fields.js'
+
+/** Place in the event log: a number while it is exact, decimal text beyond 2^53-1. */
+export type WireSeq = number | string
+
+interface WirePosition {
+  readonly chainId: string
+  readonly tokenAddress: string
+  readonly solverAddress: string
+}
+
+/** `balance:snapshot`: a snapshot was saved. */
+export interface WireSnapshotEvent extends WireSnapshot {
+  readonly seq: WireSeq
+}
+
+/** `balance:updated`: a position's balance changed in a block. */
+export interface WireBalanceChange extends WirePosition {
+  readonly previousBalance: string
+  readonly newBalance: string
+  readonly changeAmount: string
+  readonly blockNumber: string
+  readonly blockHash: string
+  readonly timestamp: string
+  readonly transactionHash?: string
+  readonly transactionHashes: readonly string[]
+  readonly seq: WireSeq
+}
+
+/** `position:started`: a position got its first record, or the first of a new coverage interval. */
+export interface WirePositionStarted extends WirePosition, WireTokenFields {
+  readonly balance: string
+  readonly formatted: string
+  readonly blockNumber: string
+  readonly blockHash: string
+  readonly timestamp: string
+  readonly seq: WireSeq
+}
+
+/** `balance:reverted`: blocks above the ancestor left the canonical chain. */
+export interface WireBalanceReverted {
+  readonly chainId: string
+  readonly ancestor: { readonly blockNumber: string; readonly blockHash: string }
+  readonly items: readonly {
+    readonly position: WirePosition
+    readonly orphaned: readonly { readonly blockNumber: string; readonly blockHash: string; readonly balance: string }[]
+    readonly balance: string | null
+    readonly blockNumber: string | null
+  }[]
+  readonly seq: WireSeq
+}
+
+/** A pushed event by its name. */
+export type WireEvent =
+  | { readonly name: 'balance:snapshot'; readonly payload: WireSnapshotEvent }
+  | { readonly name: 'balance:updated'; readonly payload: WireBalanceChange }
+  | { readonly name: 'position:started'; readonly payload: WirePositionStarted }
+  | { readonly name: 'balance:reverted'; readonly payload: WireBalanceReverted }
+
+export const wireSeqSchema: z.ZodType<WireSeq> = z
+  .union([z.int(), z.string().regex(/^\d+$/)])
+  .meta({ description: 'Place in the event log; decimal text beyond 2^53-1' })
+
+const positionShape = { chainId: wireChainId, tokenAddress: wireToken, solverAddress: wireAddress }
+const blockShape = { blockNumber: wireBlockNumber, blockHash: wireHash, timestamp: wireTime }
+const bookSchema = z.record(z.string(), reportedAmountSchema)
+
+export const snapshotEventSchema: z.ZodType<WireSnapshotEvent> = z
+  .strictObject({
+    id: z.uuid(),
+    ts: wireTime,
+    pid: z.int().exactOptional(),
+    onchain: bookSchema,
+    onsite: bookSchema,
+    seq: wireSeqSchema,
+  })
+  .meta({ id: 'SnapshotEvent' })
+
+export const balanceChangeSchema: z.ZodType<WireBalanceChange> = z
+  .strictObject({
+    ...positionShape,
+    previousBalance: wireInteger,
+    newBalance: wireInteger,
+    changeAmount: wireInteger,
+    ...blockShape,
+    transactionHash: wireHash.exactOptional(),
+    transactionHashes: z.array(wireHash),
+    seq: wireSeqSchema,
+  })
+  .meta({ id: 'BalanceChangeEvent' })
+
+export const positionStartedSchema: z.ZodType<WirePositionStarted> = z
+  .strictObject({
+    ...positionShape,
+    balance: wireInteger,
+    formatted: z.string(),
+    ...blockShape,
+    ...tokenFieldsShape,
+    seq: wireSeqSchema,
+  })
+  .meta({ id: 'PositionStartedEvent' })
+
+export const balanceRevertedSchema: z.ZodType<WireBalanceReverted> = z
+  .strictObject({
+    chainId: wireChainId,
+    ancestor: z.strictObject({ blockNumber: wireBlockNumber, blockHash: wireHash }),
+    items: z.array(
+      z.strictObject({
+        position: z.strictObject(positionShape),
+        orphaned: z.array(z.strictObject({ blockNumber: wireBlockNumber, blockHash: wireHash, balance: wireInteger })),
+        balance: wireInteger.nullable(),
+        blockNumber: wireBlockNumber.nullable(),
+      }),
+    ),
+    seq: wireSeqSchema,
+  })
+  .meta({ id: 'BalanceRevertedEvent' })
+
+/** What is pushed for an event of the log; null for events that concern only our own processes. */
+export function encodeLoggedEvent(event: LoggedEvent): WireEvent | null {
+  const seq = encodeSeq(event.seq)
+  switch (event.type) {
+    case 'snapshot.saved':
+      return { name: 'balance:snapshot', payload: { ...encodeSnapshot(event.data), seq } }
+    case 'balance.updated':
+      return { name: 'balance:updated', payload: { ...encodeChange(event.data), seq } }
+    case 'position.started':
+      return { name: 'position:started', payload: { ...encodeStarted(event.data), seq } }
+    case 'balance.reverted':
+      return { name: 'balance:reverted', payload: { ...encodeReverted(event.data), seq } }
+    case 'watch-list.changed':
+      return null
+  }
+}
+
+/** A `seq` as JSON can hold it exactly. */
+export function encodeSeq(seq: bigint): WireSeq {
+  return seq <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seq) : seq.toString()
+}
+
+function encodeChange(change: BalanceChangeEvent): Omit<WireBalanceChange, 'seq'> {
+  return {
+    ...encodePosition({ chainId: change.chainId, token: change.tokenAddress, solver: change.solverAddress }),
+    previousBalance: change.previousBalance.toString(),
+    newBalance: change.newBalance.toString(),
+    changeAmount: change.changeAmount.toString(),
+    blockNumber: change.blockNumber.toString(),
+    blockHash: change.blockHash,
+    timestamp: change.timestamp.toISOString(),
+    ...(change.transactionHash === undefined ? {} : { transactionHash: change.transactionHash }),
+    transactionHashes: [...change.transactionHashes],
+  }
+}
+
+function encodeStarted(started: PositionStartedEvent): Omit<WirePositionStarted, 'seq'> {
+  return {
+    ...encodePosition({ chainId: started.chainId, token: started.tokenAddress, solver: started.solverAddress }),
+    balance: started.balance.toString(),
+    formatted: formatAmount(started.balance, started.decimals),
+    blockNumber: started.blockNumber.toString(),
+    blockHash: started.blockHash,
+    timestamp: started.timestamp.toISOString(),
+    ...encodeTokenFields(started),
+  }
+}
+
+function encodeReverted(reverted: BalanceRevertedEvent): Omit<WireBalanceReverted, 'seq'> {
+  return {
+    chainId: reverted.chainId.toString(),
+    ancestor: { blockNumber: reverted.ancestor.number.toString(), blockHash: reverted.ancestor.hash },
+    items: reverted.items.map(encodeRevertedItem),
+  }
+}
+
+function encodeRevertedItem(item: RevertedItem): WireBalanceReverted['items'][number] {
+  return {
+    position: encodePosition(item.position),
+    orphaned: item.orphaned.map(({ blockNumber, blockHash, balance }) => ({
+      blockNumber: blockNumber.toString(),
+      blockHash,
+      balance: balance.toString(),
+    })),
+    balance: item.balance === null ? null : item.balance.toString(),
+    blockNumber: item.blockNumber === null ? null : item.blockNumber.toString(),
+  }
+}
+
+function encodePosition(position: Position): WirePosition {
+  return {
+    chainId: position.chainId.toString(),
+    tokenAddress: formatToken(position.token),
+    solverAddress: toChecksumAddress(position.solver),
+  }
+}

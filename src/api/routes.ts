@@ -1,0 +1,27 @@
+import { getBalance, listBalances, listHistory } from './balance-routes.js'
+import { listChains } from './chain-routes.js'
+import type { Route } from './route.js'
+import { getDocs, getLive, getMetrics, getOpenApi, getReady } from './service-routes.js'
+import { listSnapshots, saveSnapshot } from './snapshot-routes.js'
+import { addSolver, addTokens, listSolvers, listTokens, removeSolver, removeToken } from './watch-list-routes.js'
+
+/** Every REST route there is. */
+export const routes: readonly Route[] = [
+  saveSnapshot,
+  listSnapshots,
+  listChains,
+  listSolvers,
+  addSolver,
+  removeSolver,
+  listTokens,
+  addTokens,
+  removeToken,
+  listBalances,
+  getBalance,
+  listHistory,
+  getLive,
+  getReady,
+  getMetrics,
+  getOpenApi,
+  getDocs,
+]

@@ -1,0 +1,110 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+import type { BalanceManager, Logger } from '../../index.js'
+import { ChainMetrics } from './chain-metrics.js'
+import { processRegistry } from './process-registry.js'
+
+/** Everything `/metrics` tells. Labels are fixed sets: nothing a caller sends becomes one. */
+export class ServerMetrics {
+  readonly #manager: Pick<BalanceManager, 'metrics'>
+  readonly #logger: Logger
+  readonly #registry = new Registry()
+  readonly #chains: ChainMetrics
+  readonly #snapshotsSaved: Counter
+  readonly #snapshotsQueued: Gauge
+  readonly #seq: Gauge
+  readonly #databaseUp: Gauge
+  readonly #httpSeconds: Histogram
+  readonly #sockets: Gauge
+  readonly #refusedUpdates: Counter
+  readonly #slowReaders: Counter
+  readonly #replayed: Counter
+
+  constructor(manager: Pick<BalanceManager, 'metrics'>, logger: Logger) {
+    this.#manager = manager
+    this.#logger = logger
+    const registers = [this.#registry]
+    this.#chains = new ChainMetrics(this.#registry)
+    this.#snapshotsSaved = new Counter({ name: 'tidemark_snapshots_saved_total', help: 'Snapshots stored', registers })
+    this.#snapshotsQueued = new Gauge({
+      name: 'tidemark_snapshots_queued',
+      help: 'Snapshots waiting to be stored',
+      registers,
+    })
+    this.#seq = new Gauge({ name: 'tidemark_event_log_seq', help: 'Newest event handed out', registers })
+    this.#databaseUp = new Gauge({
+      name: 'tidemark_database_up',
+      help: '1 when the database answered; at 0 the numbers of chains are the last known ones',
+      registers,
+    })
+    this.#httpSeconds = new Histogram({
+      name: 'tidemark_http_request_duration_seconds',
+      help: 'Time to answer a request',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    })
+    this.#sockets = new Gauge({ name: 'tidemark_socket_connections', help: 'Open Socket.IO connections', registers })
+    this.#refusedUpdates = new Counter({
+      name: 'tidemark_socket_updates_refused_total',
+      help: 'balance:update events answered with balance:error',
+      labelNames: ['code'],
+      registers,
+    })
+    this.#slowReaders = new Counter({
+      name: 'tidemark_socket_slow_readers_total',
+      help: 'Connections cut because they did not read',
+      registers,
+    })
+    this.#replayed = new Counter({
+      name: 'tidemark_socket_events_replayed_total',
+      help: 'Events sent again to clients that came back',
+      registers,
+    })
+  }
+
+  observeRequest(
+    labels: { readonly method: string; readonly route: string; readonly status: number },
+    seconds: number,
+  ): void {
+    this.#httpSeconds.observe({ ...labels }, seconds)
+  }
+
+  setSockets(count: number): void {
+    this.#sockets.set(count)
+  }
+
+  countRefusedUpdate(code: string): void {
+    this.#refusedUpdates.inc({ code })
+  }
+
+  countSlowReader(): void {
+    this.#slowReaders.inc()
+  }
+
+  countReplayed(events: number): void {
+    this.#replayed.inc(events)
+  }
+
+  /** All numbers in Prometheus text format. */
+  async read(): Promise<string> {
+    await this.#takeManagerNumbers()
+    return `${await this.#registry.metrics()}\n${await processRegistry().metrics()}`
+  }
+
+  /** Without the database the last numbers stay, and say that they are old. */
+  async #takeManagerNumbers(): Promise<void> {
+    try {
+      const numbers = await this.#manager.metrics()
+      this.#chains.set(numbers.chains)
+      this.#snapshotsSaved.reset()
+      this.#snapshotsSaved.inc(numbers.snapshots.saved)
+      this.#snapshotsQueued.set(numbers.snapshots.queued)
+      this.#seq.set(Number(numbers.events.seq))
+      this.#databaseUp.set(1)
+    } catch (error) {
+      this.#logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'numbers could not be read')
+      this.#databaseUp.set(0)
+    }
+  }
+}

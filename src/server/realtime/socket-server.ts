@@ -1,0 +1,150 @@
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
+
+import type { Socket } from 'socket.io'
+import { Server } from 'socket.io'
+
+import type { Handshake } from '../../api/handshake.js'
+import { parseHandshake } from '../../api/handshake.js'
+import { SOCKET_PATH } from '../../api/socket-events.js'
+import type { BalanceManager, Logger } from '../../index.js'
+import { corsOrigin } from '../http/create-app.js'
+import type { Caller, KeyRing } from '../key-ring.js'
+import { bearerSecret } from '../key-ring.js'
+import type { ServerMetrics } from '../metrics/server-metrics.js'
+import { isOriginAllowed } from '../origin-allowed.js'
+import { within } from '../within.js'
+import { answerPings } from './answer-pings.js'
+import { EventFeed } from './event-feed.js'
+import { UpdateHandler } from './update-handler.js'
+
+const PING_INTERVAL_MS = 25_000
+const PING_TIMEOUT_MS = 20_000
+const MESSAGE_BYTES_MAX = 64 * 1024
+/** A connection must have joined the namespace, with its key, within this time. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** How long closing waits for the database to take the snapshots under way. */
+const SAVES_TIMEOUT_MS = 10_000
+/** How long closing waits for clients to take what is still to be sent to them. */
+const FLUSH_TIMEOUT_MS = 1000
+
+const refusals = {
+  unauthorized: 'expected a valid API key in auth.token',
+  invalid_request: 'expected auth to be {token?, since?, log?}, with since a sequence number',
+} as const
+
+export interface SocketServerOptions {
+  readonly http: HttpServer
+  readonly manager: BalanceManager
+  readonly keys: KeyRing
+  readonly corsOrigins: readonly string[]
+  readonly connectionsMax: number
+  readonly metrics: ServerMetrics
+  readonly logger: Logger
+}
+
+interface Client extends Handshake {
+  readonly caller: Caller
+}
+
+/** The Socket.IO side of the server. */
+export class SocketServer {
+  readonly #io: Server
+  readonly #options: SocketServerOptions
+  readonly #feed: EventFeed
+  readonly #updates: UpdateHandler
+  readonly #clients = new WeakMap<Socket, Client>()
+  #closing: Promise<void> | null = null
+
+  constructor(options: SocketServerOptions) {
+    const { manager, metrics, logger } = options
+    this.#options = options
+    const origin = corsOrigin(options.corsOrigins)
+    this.#io = new Server(options.http, {
+      path: SOCKET_PATH,
+      // Serves the path with and without a slash at its end.
+      addTrailingSlash: false,
+      transports: ['polling', 'websocket'],
+      allowEIO3: false,
+      serveClient: false,
+      pingInterval: PING_INTERVAL_MS,
+      pingTimeout: PING_TIMEOUT_MS,
+      maxHttpBufferSize: MESSAGE_BYTES_MAX,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      allowRequest: (request, decide) => this.#decide(request, decide),
+      ...(origin === false ? {} : { cors: { origin } }),
+    })
+    this.#feed = new EventFeed({ events: manager.events, namespace: this.#io.of('/'), metrics, logger })
+    this.#updates = new UpdateHandler({ manager, metrics, logger })
+    this.#io.use((socket, next) => next(this.#admit(socket)))
+    this.#io.on('connection', (socket) => this.#welcome(socket))
+    this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
+      logger.debug({ code, error: message }, 'connection refused')
+    })
+    this.#feed.start()
+  }
+
+  /** Takes no more snapshots, lets those under way be answered, and disconnects everybody. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await within(this.#updates.close(), SAVES_TIMEOUT_MS)
+    this.#feed.close()
+    const sockets = [...this.#io.of('/').sockets.values()]
+    const gone = sockets.map((socket) => new Promise<void>((resolve) => socket.once('disconnect', () => resolve())))
+    // Closing the transport, rather than the socket, lets clients connect again by themselves.
+    for (const socket of sockets) socket.conn.close()
+    await within(Promise.all(gone), FLUSH_TIMEOUT_MS)
+    this.#io.engine.close()
+  }
+
+  /** Decides on a handshake of either transport, before anything else is done for it. */
+  #decide(request: IncomingMessage, decide: (message: string | null | undefined, success: boolean) => void): void {
+    const { corsOrigins, connectionsMax } = this.#options
+    if (this.#closing !== null) decide('closed', false)
+    else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
+    else if (this.#io.engine.clientsCount >= connectionsMax) decide('too_many_connections', false)
+    else decide(null, true)
+  }
+
+  /** @returns why the socket may not connect; undefined when it may. */
+  #admit(socket: Socket): Error | undefined {
+    const handshake = parseHandshake(socket.handshake.auth)
+    if (handshake === null) return refusal('invalid_request')
+    const caller = this.#options.keys.identify(handshake.token ?? bearerSecret(socket.handshake.headers.authorization))
+    if (caller === null) return refusal('unauthorized')
+    this.#clients.set(socket, { ...handshake, caller })
+    return undefined
+  }
+
+  #welcome(socket: Socket): void {
+    const client = this.#clients.get(socket)
+    if (client === undefined) throw new Error('invariant: a socket is admitted before it connects')
+    const { metrics, logger } = this.#options
+    const fields = { socketId: socket.id, key: client.caller.keyName }
+    metrics.setSockets(this.#io.of('/').sockets.size)
+    logger.info(
+      { ...fields, transport: socket.conn.transport.name, since: client.since?.toString() ?? null },
+      'connection opened',
+    )
+    socket.on('disconnect', (reason) => {
+      metrics.setSockets(this.#io.of('/').sockets.size)
+      logger.info({ ...fields, reason }, 'connection closed')
+    })
+    // Counts before handlers run: a client that only asks and never reads is cut as well.
+    socket.use((_packet, next) => {
+      this.#feed.cutIfSlow(socket)
+      next()
+    })
+    answerPings(socket)
+    this.#updates.listen(socket, client.caller)
+    if (client.caller.may('read')) void this.#feed.attach(socket, client)
+    else this.#feed.greet(socket)
+  }
+}
+
+function refusal(code: 'unauthorized' | 'invalid_request'): Error {
+  return Object.assign(new Error(code), { data: { success: false, error: refusals[code], code } })
+}
