@@ -1,4 +1,10 @@
-export { BalanceManager, InvalidArgumentError, NotRunningError, UnknownChainError, migrateDatabase } from './balance-manager.js'
+export {
+  BalanceManager,
+  InvalidArgumentError,
+  NotRunningError,
+  UnknownChainError,
+  migrateDatabase,
+} from './balance-manager.js'
 export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
