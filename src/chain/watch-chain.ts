@@ -23,7 +23,7 @@ const FIRST_HEADERS = 64n
 export const CATCH_UP_BLOCKS_MAX = 5000n
 const FINALITY_INTERVAL_MS = 12_000
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
-const FINALITY_BLOCKS = 5
+const FINALITY_BLOCKS = 16
 
 export interface WatchChainOptions {
   readonly client: RpcClient

@@ -23,7 +23,9 @@ describe('the database connections', () => {
 
   it('are pooled: many statements share a few of them, and use them again', async () => {
     const round = (): Promise<readonly { pid: number }[]> =>
-      Promise.all(Array.from({ length: 60 }, () => database.query<{ pid: number }>(backendPid))).then((rows) => rows.flat())
+      Promise.all(Array.from({ length: 60 }, () => database.query<{ pid: number }>(backendPid))).then((rows) =>
+        rows.flat(),
+      )
     const first = new Set((await round()).map(({ pid }) => pid))
     const second = new Set((await round()).map(({ pid }) => pid))
     expect(first.size).toBeGreaterThan(1)
@@ -59,6 +61,8 @@ describe('the database connections', () => {
     const nowhere = new Database({ ...testDatabase.address, host: '/nonexistent' }, silentLogger)
     await expect(nowhere.query(backendPid)).rejects.toThrow(DatabaseUnavailableError)
     await nowhere.close()
-    await expect(database.query({ name: 'mistake', text: 'select nonsense' })).rejects.not.toThrow(DatabaseUnavailableError)
+    await expect(database.query({ name: 'mistake', text: 'select nonsense' })).rejects.not.toThrow(
+      DatabaseUnavailableError,
+    )
   })
 })

@@ -28,11 +28,7 @@ export const TEMPLATE = 'tidemark_template'
 
 /** Builds the package once and starts one PostgreSQL server for all test files. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  try {
-    execFileSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
-  } catch {
-    console.warn('BUILD FAILED (tolerated for now)')
-  }
+  execFileSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['run', '--silent', 'build'], { stdio: 'inherit' })
 
   const dataDir = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
   const server = await startEmbeddedPostgres({ dataDir, logger: silentLogger })

@@ -4,6 +4,7 @@ import type { BlockHeader } from '../../model/block.js'
 import type { Hash } from '../../model/position.js'
 import { decodeArray, decodeHash, decodeObject, decodeQuantity } from '../rpc/quantity.js'
 import type { RpcClient } from '../rpc/rpc-client.js'
+import { TransportError } from '../rpc/rpc-errors.js'
 
 /** Native currency that went from one account to another, in a transaction or inside it. */
 export interface ValueTransfer {
@@ -15,6 +16,8 @@ export interface ValueTransfer {
 const MEMORY_KEY = 'tracing'
 /** An endpoint that could not trace a block is not asked again for this long: tracing is dear, and few offer it. */
 const REST_MS = 60 * 60_000
+/** The block is not committed before its changes are attributed: a slow trace must not hold it up. */
+const TIMEOUT_MS = 2000
 /** Delegated calls carry their caller's value without moving it. */
 const movingTypes = new Set(['CALL', 'CREATE', 'CREATE2', 'SELFDESTRUCT'])
 
@@ -32,7 +35,8 @@ export function fetchValueTransfers(
     const restUntilMs = session.memory.get(MEMORY_KEY)
     if (typeof restUntilMs === 'number' && Date.now() < restUntilMs) return null
     try {
-      const answer = await session.request('debug_traceBlockByHash', [header.hash, { tracer: 'callTracer' }])
+      const asked = session.request('debug_traceBlockByHash', [header.hash, { tracer: 'callTracer' }])
+      const answer = await withinTime(asked, TIMEOUT_MS)
       return new Map(decodeArray(answer, 'block trace').map(readTransaction))
     } catch (error) {
       if (client.signal.aborted) throw error
@@ -40,6 +44,19 @@ export function fetchValueTransfers(
       return null
     }
   })
+}
+
+/** The answer, or a failure when it takes too long; a late answer or failure is passed over. */
+async function withinTime(answer: Promise<unknown>, timeoutMs: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new TransportError(`no trace within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 function readTransaction(value: unknown): readonly [Hash, readonly ValueTransfer[]] {

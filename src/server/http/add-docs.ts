@@ -35,6 +35,8 @@ export async function addDocs(
       routePrefix: getDocs.path,
       staticCSP: contentSecurityPolicy,
       theme: { title: 'Tidemark API' },
+      // Without the bar that asks for another document's address.
+      uiConfig: { layout: 'BaseLayout' },
     })
   })
 }

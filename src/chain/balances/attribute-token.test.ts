@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+
+import type { Address } from '../../model/address.js'
+import type { Hash, Hex } from '../../model/position.js'
+import { attributeToken } from './attribute-token.js'
+import { DEPOSIT, TRANSFER, WITHDRAWAL } from './fetch-activity.js'
+import type { TransferLog } from './fetch-activity.js'
+
+const wallet: Address = `0x${'a1'.repeat(20)}`
+const other: Address = `0x${'b2'.repeat(20)}`
+const token: Address = `0x${'c3'.repeat(20)}`
+
+describe('attributeToken', () => {
+  it('explains transfers in and out, in block order', () => {
+    const logs = [log(3, [TRANSFER, word(wallet), word(other)], 4n), log(1, [TRANSFER, word(other), word(wallet)], 10n)]
+    expect(attribute(6n, logs)).toEqual({ transactionHashes: [hashOf(1), hashOf(3)], explained: true })
+  })
+
+  it('names a transaction once, however many transfers it makes', () => {
+    const logs = [log(1, [TRANSFER, word(other), word(wallet)], 10n), log(1, [TRANSFER, word(other), word(wallet)], 5n)]
+    expect(attribute(15n, logs)).toEqual({ transactionHashes: [hashOf(1)], explained: true })
+  })
+
+  it('explains the wrapping and unwrapping of WETH9, which emits no transfer', () => {
+    expect(attribute(7n, [log(1, [DEPOSIT, word(wallet)], 7n)])).toEqual({
+      transactionHashes: [hashOf(1)],
+      explained: true,
+    })
+    expect(attribute(-7n, [log(1, [WITHDRAWAL, word(wallet)], 7n)])).toEqual({
+      transactionHashes: [hashOf(1)],
+      explained: true,
+    })
+  })
+
+  it('does not count a deposit twice for tokens that emit a transfer beside it', () => {
+    const zero: Address = `0x${'00'.repeat(20)}`
+    const logs = [log(1, [DEPOSIT, word(wallet)], 7n), log(1, [TRANSFER, word(zero), word(wallet)], 7n)]
+    expect(attribute(7n, logs)).toEqual({ transactionHashes: [hashOf(1)], explained: true })
+  })
+
+  it('counts nothing for a transfer to itself', () => {
+    const logs = [log(1, [TRANSFER, word(wallet), word(wallet)], 9n), log(2, [TRANSFER, word(other), word(wallet)], 2n)]
+    expect(attribute(2n, logs)).toMatchObject({ explained: true })
+  })
+
+  it('claims nothing when a token took a fee, emitted a phantom transfer or rebased', () => {
+    const arrived = [log(1, [TRANSFER, word(other), word(wallet)], 100n)]
+    expect(attribute(98n, arrived)).toEqual({ transactionHashes: [hashOf(1)], explained: false })
+    expect(attribute(3n, [])).toEqual({ transactionHashes: [], explained: false })
+  })
+
+  it('leaves out other tokens, other wallets, and events of the same name with other fields', () => {
+    const logs = [
+      { ...log(1, [TRANSFER, word(other), word(wallet)], 5n), token: other },
+      log(2, [TRANSFER, word(other), word(other)], 5n),
+      log(3, [TRANSFER, word(other), word(wallet), hashOf(77)], 5n),
+      { ...log(4, [TRANSFER, word(other), word(wallet)], 5n), data: '0x' as Hex },
+      log(5, [DEPOSIT, word(other)], 5n),
+      log(6, [TRANSFER], 5n),
+    ]
+    expect(attribute(5n, logs)).toEqual({ transactionHashes: [], explained: false })
+  })
+})
+
+function attribute(delta: bigint, logs: readonly TransferLog[]) {
+  return attributeToken({ position: { chainId: 1n, token, solver: wallet }, delta }, logs)
+}
+
+function log(index: number, topics: readonly Hash[], amount: bigint): TransferLog {
+  const data: Hex = `0x${amount.toString(16).padStart(64, '0')}`
+  return { token, topics, data, transactionHash: hashOf(index), transactionIndex: index }
+}
+
+function word(address: Address): Hash {
+  return `0x${'0'.repeat(24)}${address.slice(2)}`
+}
+
+function hashOf(number: number): Hash {
+  return `0x${number.toString(16).padStart(64, '0')}`
+}
