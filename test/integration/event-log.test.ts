@@ -87,10 +87,12 @@ describe('the event log', () => {
 
     const others = Promise.all([append(['second']), append(['third'])])
     await until('both other writers wait for the open transaction', async () => {
-      const { rows } = await holder.query<{ count: string }>(
-        `select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'`,
-        [testDatabase.name],
-      )
+      // Asked outside the open transaction, within which the view would never change.
+      const rows = await database.query<{ count: string }>({
+        name: 'waiting',
+        text: `select count(*) from pg_stat_activity where datname = $1 and wait_event_type = 'Lock'`,
+        values: [testDatabase.name],
+      })
       return rows[0]?.count === '2'
     })
     expect(await log.read(0n, 10)).toEqual([])

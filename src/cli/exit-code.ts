@@ -1,0 +1,37 @@
+import { ConfigurationError, TidemarkError } from '../index.js'
+
+/** What the process's exit code tells a script. */
+export const exitCodes = {
+  ok: 0,
+  unexpected: 1,
+  usage: 2,
+  checkFailed: 3,
+  partial: 4,
+  unreachable: 5,
+  locked: 7,
+} as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+const usageCodes = new Set([
+  'configuration',
+  'schema_mismatch',
+  'address_in_use',
+  'embedded_postgres_unavailable',
+  'demo_unavailable',
+])
+
+/** The exit code that fits a failure. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (!(error instanceof TidemarkError)) return exitCodes.unexpected
+  if (error instanceof ConfigurationError || usageCodes.has(error.code)) return exitCodes.usage
+  if (error.code === 'data_directory_locked') return exitCodes.locked
+  if (error.code === 'database_unavailable') return exitCodes.unreachable
+  return exitCodes.unexpected
+}
+
+/** A failure as it is told on the terminal: what happened, then what to do. */
+export function describeFailure(error: unknown): string {
+  if (!(error instanceof TidemarkError)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return error.hint === undefined ? error.message : `${error.message}\n${error.hint}`
+}

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { loadConfig } from '../config/load-config.js'
+import type { Config } from '../config/config.js'
+import type { Logger } from '../index.js'
+import { createLogger } from './create-logger.js'
+
+export interface Settings {
+  readonly config: Config
+  readonly logger: Logger
+}
+
+export interface SettingsOptions {
+  /** A configuration file named on the command line. */
+  readonly config?: string | undefined
+  readonly logLevel?: string | undefined
+}
+
+/**
+ * Reads the configuration as every command does: a `.env` file in the working directory fills in what the environment
+ * leaves open, then file and environment are merged.
+ */
+export async function loadSettings(options: SettingsOptions = {}): Promise<Settings> {
+  const cwd = process.cwd()
+  const envFile = join(cwd, '.env')
+  if (existsSync(envFile)) process.loadEnvFile(envFile)
+  const env = { ...process.env, ...(options.logLevel === undefined ? {} : { LOG_LEVEL: options.logLevel }) }
+  const { config, warnings, source } = await loadConfig({ env, cwd, file: options.config })
+  const logger = createLogger(config.logLevel)
+  if (source !== null) logger.info({ source }, 'configuration file read')
+  for (const warning of warnings) logger.warn({}, warning)
+  return { config, logger }
+}

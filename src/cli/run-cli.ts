@@ -1,0 +1,62 @@
+import { Command, CommanderError } from 'commander'
+
+import { readPackageVersion } from '../server/package-version.js'
+import { describeFailure, exitCodeOf, exitCodes } from './exit-code.js'
+import type { ExitCode } from './exit-code.js'
+
+const examples = `
+Examples:
+  $ tidemark demo                                   two local chains, busy wallets, a live table
+  $ ETHEREUM_RPC_URL=https://… SOLVER_ADDRESSES=hot=0x… tidemark start
+  $ tidemark migrate                                create or update the database schema
+
+Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 5 unreachable, 7 locked by another process`
+
+/** Runs one command. Data goes to standard output, everything else to standard error. */
+export async function runCli(argv: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.ok
+  const program = new Command('tidemark')
+    .description('What every hot wallet held, on every EVM chain, at every block.')
+    .version(readPackageVersion())
+    .addHelpText('after', examples)
+    .exitOverride()
+
+  program
+    .command('start')
+    .description('run the service: follow the chains, take snapshots, serve REST and Socket.IO')
+    .option('-c, --config <file>', 'configuration file (default: tidemark.config.* in this folder)')
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
+    .action(async (options) => {
+      code = await (await import('./start.js')).start(options)
+    })
+
+  program
+    .command('migrate')
+    .description('create or update the database schema')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => {
+      code = await (await import('./migrate.js')).migrateCommand(options)
+    })
+
+  program
+    .command('demo')
+    .description(
+      'two local chains with busy wallets, watched as mainnet would be (needs the package @foundry-rs/anvil)',
+    )
+    .option('-p, --port <port>', 'port of the service', '3000')
+    .option('--duration <seconds>', 'stop by itself after this time')
+    .action(async (options) => {
+      code = await (await import('./demo/demo.js')).demo(options)
+    })
+
+  try {
+    await program.parseAsync([...argv])
+    return code
+  } catch (error) {
+    // Commander has printed its own message by now: help and version are no failures.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    console.error(describeFailure(error))
+    return exitCodeOf(error)
+  }
+}
