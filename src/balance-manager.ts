@@ -10,7 +10,8 @@ import { parseAddress } from './model/address.js'
 import type { Address } from './model/address.js'
 import { formatAmount } from './model/amount.js'
 import type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
-import type { ChainState, EndpointStatus, WatchedSolver, WatchedToken } from './model/chain-event.js'
+import type { ChainState, EndpointStatus } from './model/chain-state.js'
+import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { TidemarkError, messageOf } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
@@ -162,8 +163,8 @@ export class BalanceManager {
       })
       const workers = chains.map((chain) => new ChainWorker({ chain, store: storage.ledger, logger, onCommitted }))
       this.#running = { storage, intake, tailer, workers }
-      await tailer.start()
       tailer.subscribe((event) => this.#onEvent(event))
+      await tailer.start()
     } catch (error) {
       await this.close()
       await storage.close()

@@ -27,7 +27,8 @@ export { soleTransactionHash } from './model/balance-record.js'
 export type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
 export { finalityOf } from './model/block.js'
 export type { BlockPoint, BlockRef, Finality, FinalityCursors } from './model/block.js'
-export type { ChainState, EndpointStatus, WatchOrigin, WatchedSolver, WatchedToken } from './model/chain-event.js'
+export type { ChainState, EndpointStatus } from './model/chain-state.js'
+export type { WatchOrigin, WatchedSolver, WatchedToken } from './model/watch-list.js'
 export { ConfigurationError, RetryableError, TidemarkError } from './model/errors.js'
 export type {
   BalanceChangeEvent,

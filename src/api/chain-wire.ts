@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import type { ChainState, EndpointStatus } from '../model/chain-event.js'
+import type { ChainState, EndpointStatus } from '../model/chain-state.js'
 import { wireBlockNumber, wireChainId } from './scalars.js'
 
 /** How a chain is doing, as the service knows it. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import type { Address } from '../model/address.js'
 import { toChecksumAddress } from '../model/address.js'
-import type { WatchOrigin, WatchedSolver, WatchedToken } from '../model/chain-event.js'
+import type { WatchOrigin, WatchedSolver, WatchedToken } from '../model/watch-list.js'
 import { LIMIT_MAX } from './page.js'
 import { addressParameter, wireAddress, wireChainId } from './scalars.js'
 import type { WireTokenFields } from './token-fields.js'

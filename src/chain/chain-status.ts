@@ -1,5 +1,5 @@
 import type { BlockHeader } from '../model/block.js'
-import type { ChainState } from '../model/chain-event.js'
+import type { ChainState } from '../model/chain-state.js'
 
 /** Blocks behind the head beyond which a chain counts as catching up. */
 const SYNCING_BLOCKS = 3n

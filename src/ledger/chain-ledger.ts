@@ -145,6 +145,13 @@ export class ChainLedger {
     if (this.#headers.length > 2 * KEPT_HEADERS) this.#headers = this.#headers.slice(-KEPT_HEADERS)
     this.#finality = finality
     this.#remember(commit)
+    const [stale] = commit.stale
+    if (stale !== undefined) {
+      this.#logger.warn(
+        { block: header.number.toString(), positions: commit.stale.length, reason: stale.reason },
+        'balances could not be read, their last known values are shown as stale',
+      )
+    }
     this.#logger.debug(
       { block: header.number.toString(), records: commit.records.length, stale: commit.stale.length },
       'block committed',

@@ -1,5 +1,5 @@
 import type { Address } from '../model/address.js'
-import type { WatchedSolver, WatchedToken } from '../model/chain-event.js'
+import type { WatchedSolver, WatchedToken } from '../model/watch-list.js'
 
 /** What the configuration asks to watch. */
 export interface ConfiguredWatchList {

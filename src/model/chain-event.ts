@@ -1,5 +1,4 @@
 import type { BlockHeader, BlockRef, FinalityCursors } from './block.js'
-import type { Address } from './address.js'
 import type { Hash, Position, Token } from './position.js'
 import type { TokenMetadata } from './token-metadata.js'
 
@@ -44,31 +43,3 @@ export type ChainEvent =
       readonly reason: string
     }
   | { readonly kind: 'finality'; readonly finality: FinalityCursors }
-
-/** How a chain is doing, for people. */
-export type ChainState = 'syncing' | 'live' | 'degraded' | 'stalled'
-
-/** One endpoint as it may be shown: never its full URL. */
-export interface EndpointStatus {
-  readonly host: string
-  readonly transport: 'http' | 'websocket'
-  readonly healthy: boolean
-  readonly lastError: string | null
-}
-
-/** A token that is watched on a chain, with the origin of the wish. */
-export interface WatchedToken extends TokenMetadata {
-  readonly chainId: bigint
-  readonly address: Address
-  readonly origin: WatchOrigin
-}
-
-/** A wallet that is watched on every chain. */
-export interface WatchedSolver {
-  readonly address: Address
-  readonly label: string | null
-  readonly origin: WatchOrigin
-}
-
-/** Whether an entry stands in the configuration (and cannot be removed at run time) or was added at run time. */
-export type WatchOrigin = 'config' | 'runtime'

@@ -4,6 +4,7 @@ import type { WireBalanceRecord } from '../../src/api/balance-wire.js'
 import type { WireChain } from '../../src/api/chain-wire.js'
 import { createWorld, startAnvil } from '../../src/testing/index.js'
 import type { Anvil, World, WorldActionKind } from '../../src/testing/index.js'
+import { seeds } from '../support/long.js'
 import { until } from '../support/until.js'
 import { createService } from './chain-service.js'
 import type { ServiceUnderTest } from './chain-service.js'
@@ -27,26 +28,29 @@ afterEach(async () => {
 })
 
 describe('the built service against a real chain', () => {
-  it('records exactly the changes of 200 blocks, through a kill -9 in the middle', async () => {
-    const stage = await raise({ seed: 200, solverCount: 6, heads: 'websocket' })
-    const viewer = watch(stage.service.url)
-    await mine(stage.world, 100)
-    await stage.service.kill()
-    await mine(stage.world, 20)
-    await Promise.all([stage.service.start(), mine(stage.world, 80)])
-    const last = await caughtUp(stage)
-    expect(last - stage.first).toBe(200n)
+  it.each(seeds(200, 1, 12))(
+    'records exactly the changes of 200 blocks, through a kill -9 in the middle',
+    async (seed) => {
+      const stage = await raise({ seed, solverCount: 6, heads: 'websocket' })
+      const viewer = watch(stage.service.url)
+      await mine(stage.world, 100)
+      await stage.service.kill()
+      await mine(stage.world, 20)
+      await Promise.all([stage.service.start(), mine(stage.world, 80)])
+      const last = await caughtUp(stage)
+      expect(last - stage.first).toBe(200n)
 
-    const records = await compare(stage)
-    expect(records.length).toBeGreaterThan(500)
-    expect(await wrongTransactions({ ...stage.world, rpcUrl: stage.anvil.rpcUrl }, records)).toEqual([])
-    // Everything the world does is in a transaction, or a tip: nothing is left without its transactions.
-    const changes = records.filter(({ previousBalance }) => previousBalance !== null)
-    expect(changes.filter(({ transactionHashes }) => transactionHashes.length === 0)).toEqual([])
-    for (const kind of named) expect(stage.world.kinds()[kind], kind).toBeGreaterThan(0)
-    await sawEveryRecord(viewer, records)
-    expect(viewer.connections).toBe(2)
-  })
+      const records = await compare(stage)
+      expect(records.length).toBeGreaterThan(500)
+      expect(await wrongTransactions({ ...stage.world, rpcUrl: stage.anvil.rpcUrl }, records)).toEqual([])
+      // Everything the world does is in a transaction, or a tip: nothing is left without its transactions.
+      const changes = records.filter(({ previousBalance }) => previousBalance !== null)
+      expect(changes.filter(({ transactionHashes }) => transactionHashes.length === 0)).toEqual([])
+      for (const kind of named) expect(stage.world.kinds()[kind], kind).toBeGreaterThan(0)
+      await sawEveryRecord(viewer, records)
+      expect(viewer.connections).toBe(2)
+    },
+  )
 
   it('records exactly the changes when blocks are only polled for', async () => {
     const stage = await raise({ seed: 40, solverCount: 3, heads: 'poll' })
@@ -105,29 +109,34 @@ describe('the built service against a real chain', () => {
     await compare(stage, others)
   })
 
-  it('takes back what reorganisations of 1, 5, 30 and 64 blocks undid, and nothing else', async () => {
-    const stage = await raise({ seed: 64, solverCount: 3, heads: 'websocket' })
-    const { world } = stage
-    const viewer = watch(stage.service.url)
-    // The service begins below the deepest reorganisation.
-    await mine(world, 70)
-    await caughtUp(stage)
-    for (const depth of [1, 5, 30, 64]) {
-      const solver = orThrow(world.solvers[depth % world.solvers.length])
-      await mineSomething(world)
-      const head = await caughtUp(stage)
-      await world.reorg(depth)
-      // Another history: what was in the blocks is gone, and something else happens instead.
-      await world.perform([{ kind: 'native-in', solver, amount: BigInt(depth) }])
-      await world.mine()
-      await mine(world, 2)
+  it.each(seeds(64, 1, 5))(
+    'takes back what reorganisations of 1, 5, 30 and 64 blocks undid, and nothing else',
+    async (seed) => {
+      const stage = await raise({ seed, solverCount: 3, heads: 'websocket' })
+      const { world } = stage
+      const viewer = watch(stage.service.url)
+      // The service begins below the deepest reorganisation.
+      await mine(world, 70)
       await caughtUp(stage)
-      expect((await viewerCaughtUp(viewer, stage)).some(isRevertTo(head - BigInt(depth))), `depth ${depth}`).toBe(true)
-      await compare(stage)
-    }
-    expect(viewer.complaints).toEqual([])
-    expect(replay(viewer)).toEqual(await currentBalances(stage))
-  })
+      for (const depth of [1, 5, 30, 64]) {
+        const solver = orThrow(world.solvers[depth % world.solvers.length])
+        await mineSomething(world)
+        const head = await caughtUp(stage)
+        await world.reorg(depth)
+        // Another history: what was in the blocks is gone, and something else happens instead.
+        await world.perform([{ kind: 'native-in', solver, amount: BigInt(depth) }])
+        await world.mine()
+        await mine(world, 2)
+        await caughtUp(stage)
+        expect((await viewerCaughtUp(viewer, stage)).some(isRevertTo(head - BigInt(depth))), `depth ${depth}`).toBe(
+          true,
+        )
+        await compare(stage)
+      }
+      expect(viewer.complaints).toEqual([])
+      expect(replay(viewer)).toEqual(await currentBalances(stage))
+    },
+  )
 
   it('follows one chain undisturbed while the endpoint of another is closed, and takes that one up when it opens', async () => {
     const here = await startChain(31_337n)

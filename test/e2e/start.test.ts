@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
+import { longTimeoutMs, times } from '../support/long.js'
 import { runService, temporaryFolder } from '../support/service.js'
 import type { ServiceOptions, ServiceProcess } from '../support/service.js'
 import { createTestDatabase } from '../support/test-database.js'
@@ -71,10 +72,26 @@ describe('the service as a process', () => {
   it.each([
     ['the process alone', (service: ServiceProcess) => service.kill('SIGKILL')],
     ['its whole process group', (service: ServiceProcess) => process.kill(-service.pid, 'SIGKILL')],
-  ])('has every acknowledged snapshot after kill -9 of %s and a restart at once', async (_what, kill) => {
-    const first = run({}, { detached: true })
-    const url = await first.ready()
-    const acknowledged: string[] = []
+  ])(
+    'has every acknowledged snapshot after kill -9 of %s and a restart at once',
+    { timeout: longTimeoutMs },
+    async (_what, kill) => {
+      const acknowledged: string[] = []
+      for (let round = 0; round < times(1, 25); round += 1) {
+        const killed = run({}, { detached: true })
+        await writeUntilKilled(await killed.ready(), acknowledged, () => kill(killed))
+      }
+      const last = run()
+      const stored = new Set(await everyId(await last.ready()))
+      expect(acknowledged.filter((id) => !stored.has(id))).toEqual([])
+      last.kill('SIGTERM')
+      expect(await last.exited()).toEqual({ code: 0, signal: null })
+    },
+  )
+
+  /** Sends snapshots from eight callers, and kills the service once some were acknowledged. */
+  const writeUntilKilled = async (url: string, acknowledged: string[], kill: () => void): Promise<void> => {
+    const before = acknowledged.length
     let stopped = false
     const writers = Array.from({ length: 8 }, async () => {
       while (!stopped) {
@@ -86,15 +103,10 @@ describe('the service as a process', () => {
         }
       }
     })
-    await until('snapshots are acknowledged', () => acknowledged.length > 50)
-    kill(first)
+    await until('snapshots are acknowledged', () => acknowledged.length > before + 50)
+    kill()
     await Promise.all(writers)
-    const second = run()
-    const stored = new Set(await everyId(await second.ready()))
-    expect(acknowledged.filter((id) => !stored.has(id))).toEqual([])
-    second.kill('SIGTERM')
-    expect(await second.exited()).toEqual({ code: 0, signal: null })
-  })
+  }
 
   const everyId = async (url: string): Promise<string[]> => {
     const ids: string[] = []

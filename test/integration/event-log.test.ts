@@ -8,6 +8,7 @@ import { silentLogger } from '../../src/model/logger.js'
 import { appendEvents } from '../../src/storage/postgres/append-events.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { PostgresEventLog } from '../../src/storage/postgres/event-log.js'
+import { longTimeoutMs, times } from '../support/long.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
 import { until } from '../support/until.js'
@@ -46,7 +47,7 @@ describe('the event log', () => {
     return { tailer, seen }
   }
 
-  it('gives out seq without gaps, in commit order, whatever writers do', async () => {
+  it('gives out seq without gaps, in commit order, whatever writers do', { timeout: longTimeoutMs }, async () => {
     const { tailer, seen } = await startTailer()
     const first = (await log.head()).seq
     let expected = 0
@@ -70,7 +71,7 @@ describe('the event log', () => {
         const newest = events.slice(events.length - committed.flat().length).map(reasonOf)
         for (const own of committed) expect(newest.filter((reason) => own.includes(reason))).toEqual(own)
       }),
-      { numRuns: 15 },
+      { numRuns: times(15, 300) },
     )
     await until('the tailer has seen every event', () => seen.length === expected)
     expect(seen.map((logged) => logged.seq)).toEqual(seen.map((_, index) => first + BigInt(index) + 1n))

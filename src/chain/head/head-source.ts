@@ -1,5 +1,5 @@
 import type { BlockHeader } from '../../model/block.js'
-import type { EndpointStatus } from '../../model/chain-event.js'
+import type { EndpointStatus } from '../../model/chain-state.js'
 import type { Logger } from '../../model/logger.js'
 import type { Hash } from '../../model/position.js'
 import { HeadSubscription } from '../rpc/head-subscription.js'

@@ -5,6 +5,7 @@ import type { BlockHeader } from '../../model/block.js'
 import type { Hash } from '../../model/position.js'
 import { DeepReorgError, LINK_BATCH, linkHead } from './link-head.js'
 import type { HeaderSource } from './link-head.js'
+import { longTimeoutMs, times } from '../../../test/support/long.js'
 
 /** A chain that can be extended and reorganised, and the node that shows it. */
 class ModelChain implements HeaderSource {
@@ -86,26 +87,30 @@ const looks = fc.record({
 })
 
 describe('linkHead', () => {
-  it('leads from any kept chain to the chain of any head, and never follows a node that is behind', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(looks, { maxLength: 12 }), async (sequence) => {
-        const chain = new ModelChain()
-        chain.extend(100)
-        let kept = [...chain.canonical]
-        for (const look of sequence) {
-          for (const move of look.moves) {
-            if (move.kind === 'extend') chain.extend(move.count)
-            else chain.reorg(move.depth, move.count)
+  it(
+    'leads from any kept chain to the chain of any head, and never follows a node that is behind',
+    { timeout: longTimeoutMs },
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(looks, { maxLength: 12 }), async (sequence) => {
+          const chain = new ModelChain()
+          chain.extend(100)
+          let kept = [...chain.canonical]
+          for (const look of sequence) {
+            for (const move of look.moves) {
+              if (move.kind === 'extend') chain.extend(move.count)
+              else chain.reorg(move.depth, move.count)
+            }
+            kept = await follow(kept, chain.tip, chain)
+            expect(kept).toEqual(chain.canonical)
+            const lagging = chain.canonical.at(-1 - look.behind)
+            if (lagging !== undefined) expect(await linkHead(kept, lagging, chain)).toEqual({ kind: 'none' })
           }
-          kept = await follow(kept, chain.tip, chain)
-          expect(kept).toEqual(chain.canonical)
-          const lagging = chain.canonical.at(-1 - look.behind)
-          if (lagging !== undefined) expect(await linkHead(kept, lagging, chain)).toEqual({ kind: 'none' })
-        }
-      }),
-      { numRuns: 40 },
-    )
-  })
+        }),
+        { numRuns: times(40, 1500) },
+      )
+    },
+  )
 
   it('takes any head as the first block of a chain that has none', async () => {
     const chain = new ModelChain()

@@ -1,7 +1,7 @@
 import WebSocket from 'ws'
 
 import type { BlockHeader } from '../../model/block.js'
-import type { EndpointStatus } from '../../model/chain-event.js'
+import type { EndpointStatus } from '../../model/chain-state.js'
 import { messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import { decodeHeader } from './decode-header.js'

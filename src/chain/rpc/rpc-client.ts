@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { EndpointStatus } from '../../model/chain-event.js'
+import type { EndpointStatus } from '../../model/chain-state.js'
 import { RetryableError, TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import { HttpEndpoint } from './http-endpoint.js'

@@ -1,5 +1,5 @@
 import type { Address } from '../../model/address.js'
-import type { WatchedSolver, WatchedToken } from '../../model/chain-event.js'
+import type { WatchedSolver, WatchedToken } from '../../model/watch-list.js'
 import type { ConfiguredWatchList, RemovalResult, WatchListStore } from '../../ledger/watch-list-store.js'
 import { appendEvents } from './append-events.js'
 import { toAddress, toBytes } from './bytes.js'
