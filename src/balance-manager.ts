@@ -12,7 +12,7 @@ import { formatAmount } from './model/amount.js'
 import type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
 import type { ChainState, EndpointStatus } from './model/chain-state.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
-import { TidemarkError, messageOf } from './model/errors.js'
+import { ClosedError, TidemarkError, messageOf } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import { silentLogger } from './model/logger.js'
@@ -135,6 +135,7 @@ export class BalanceManager {
   readonly #logger: Logger
   readonly #abort = new AbortController()
   #running: Running | null = null
+  #starting: Promise<void> | null = null
   #closing: Promise<void> | null = null
   #saved = 0
 
@@ -148,11 +149,18 @@ export class BalanceManager {
    *
    * @throws {TidemarkError} when the database cannot be used. A chain that cannot be reached is no reason to fail.
    */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  async #start(): Promise<void> {
+    const { signal } = this.#abort
     const { databaseUrl, dataDir, chains, solvers } = this.#config
     const logger = this.#logger
-    const storage = await openPostgresStorage({ databaseUrl, dataDir, signal: this.#abort.signal }, logger)
+    const storage = await openPostgresStorage({ databaseUrl, dataDir, signal }, logger)
     try {
+      throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
       const tailer = new EventTailer({ log: storage.events, logger: logger.child({ component: 'events' }) })
       const onCommitted = (): void => tailer.wake()
@@ -162,15 +170,16 @@ export class BalanceManager {
         onCommitted,
       })
       const workers = chains.map((chain) => new ChainWorker({ chain, store: storage.ledger, logger, onCommitted }))
-      this.#running = { storage, intake, tailer, workers }
       tailer.subscribe((event) => this.#onEvent(event))
       await tailer.start()
+      if (signal.aborted) await tailer.close()
+      throwIfClosed(signal)
+      this.#running = { storage, intake, tailer, workers }
+      for (const worker of workers) worker.start()
     } catch (error) {
-      await this.close()
       await storage.close()
       throw error
     }
-    for (const worker of this.#running.workers) worker.start()
     logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
 
@@ -363,6 +372,8 @@ export class BalanceManager {
 
   async #close(): Promise<void> {
     this.#abort.abort()
+    // A start under way gives up by itself, and closes what it opened.
+    await this.#starting?.catch(() => undefined)
     const running = this.#running
     if (running === null) return
     await Promise.all(running.workers.map((worker) => worker.close()))
@@ -372,6 +383,10 @@ export class BalanceManager {
     await running.storage.close()
     this.#logger.info({}, 'balance manager closed')
   }
+}
+
+function throwIfClosed(signal: AbortSignal): void {
+  if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
 }
 
 function eventsOf(tailer: EventTailer, log: EventLog): ManagerEvents {

@@ -135,7 +135,7 @@ export class ChainWorker {
       logger: this.#logger,
     })
     for await (const event of events) {
-      await ledger.apply(event)
+      this.counters.changes += await ledger.apply(event)
       this.#count(event)
       this.#options.onCommitted()
       onProgress()
@@ -154,7 +154,6 @@ export class ChainWorker {
     switch (event.kind) {
       case 'block':
         this.counters.blocks += 1
-        this.counters.changes += event.observation.attributions.size
         this.counters.failedReadings += event.observation.readings.filter((reading) => reading.kind === 'failed').length
         this.#positions = event.observation.readings.length
         return

@@ -29,7 +29,7 @@ export class ChainStatus {
   }
 
   sawHead(head: BlockHeader): void {
-    if (this.#head === null || head.number >= this.#head.number) this.#head = head
+    this.#head = head
   }
 
   processed(header: BlockHeader): void {

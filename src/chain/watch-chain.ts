@@ -15,7 +15,7 @@ import type { HeadSource } from './head/head-source.js'
 import { linkHead } from './head/link-head.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
-import { StateUnavailableError, WrongGenesisError } from './rpc/rpc-errors.js'
+import { BlockUnavailableError, StateUnavailableError, WrongGenesisError } from './rpc/rpc-errors.js'
 
 /** Headers stored at the first start, so that a reorganisation of the first blocks can be linked. */
 const FIRST_HEADERS = 64n
@@ -93,6 +93,11 @@ class ChainWatch {
     for (;;) {
       const cursor = view.headers.at(-1)
       if (cursor !== undefined && head.number - cursor.number > CATCH_UP_BLOCKS_MAX) {
+        const reorg = await this.#settle(cursor)
+        if (reorg !== null) {
+          yield reorg
+          continue
+        }
         yield await this.#gap(
           head,
           `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`,
@@ -105,6 +110,7 @@ class ChainWatch {
           return
         case 'reorg':
           yield step
+          status.processed(step.ancestor)
           break
         case 'extend':
           yield* this.#extend(step.headers, head)
@@ -118,10 +124,26 @@ class ChainWatch {
     const intervalMs = Math.max(FINALITY_INTERVAL_MS, FINALITY_BLOCKS * this.#options.heads.blockTimeMs)
     if (Date.now() - this.#finalityAtMs < intervalMs) return null
     this.#finalityAtMs = Date.now()
-    const { client, view } = this.#options
-    const finality = await fetchFinality(client)
-    const known = view.finality
-    return finality.safe === known.safe && finality.finalized === known.finalized ? null : finality
+    const { client, view, logger } = this.#options
+    try {
+      const finality = newest(view.finality, await fetchFinality(client))
+      const known = view.finality
+      return finality.safe === known.safe && finality.finalized === known.finalized ? null : finality
+    } catch (error) {
+      if (client.signal.aborted) throw error
+      logger.info({ error: messageOf(error) }, 'finality could not be read')
+      return null
+    }
+  }
+
+  /** Whether the cursor still is canonical, for a head that lies too far ahead to be linked. */
+  async #settle(cursor: BlockHeader): Promise<Extract<ChainEvent, { kind: 'reorg' }> | null> {
+    const { heads, view } = this.#options
+    const [present] = await heads.byNumber(cursor.number, 1)
+    if (present === undefined) throw new BlockUnavailableError(`the node does not have block ${cursor.number}`)
+    if (present.hash === cursor.hash) return null
+    const step = await linkHead(view.headers, present, heads)
+    return step.kind === 'reorg' ? step : null
   }
 
   async *#extend(headers: readonly BlockHeader[], head: BlockHeader): AsyncGenerator<ChainEvent> {
@@ -187,6 +209,12 @@ function linkedSuffix(headers: readonly BlockHeader[], head: BlockHeader): Block
     child = header
   }
   return linked
+}
+
+/** Finality only moves on: an endpoint that lags, or cannot tell, takes nothing back. */
+function newest(known: FinalityCursors, read: FinalityCursors): FinalityCursors {
+  const later = (a: bigint | null, b: bigint | null): bigint | null => (a === null || (b !== null && b > a) ? b : a)
+  return { safe: later(known.safe, read.safe), finalized: later(known.finalized, read.finalized) }
 }
 
 function changesOf(

@@ -106,30 +106,35 @@ export class ChainLedger {
     return { positions: stored.size, differing }
   }
 
-  /** Commits one chain event. */
-  async apply(event: ChainEvent): Promise<void> {
+  /**
+   * Commits one chain event.
+   *
+   * @returns the number of records it wrote.
+   */
+  async apply(event: ChainEvent): Promise<number> {
     switch (event.kind) {
       case 'started':
         await this.#store.commitStart(this.#chainId, event.genesisHash, event.headers)
         this.#headers = [...event.headers]
-        return
+        return 0
       case 'block':
         return this.#applyBlock(event.observation)
       case 'reorg':
-        return this.#rollBack(event.ancestor)
+        await this.#rollBack(event.ancestor)
+        return 0
       case 'gap':
         await this.#store.commitGap({ ...event, chainId: this.#chainId, cursor: this.#cursorOrThrow() })
         this.#headers = [...event.headers]
         this.#outdated = true
-        return
+        return 0
       case 'finality':
         await this.#store.commitFinality(this.#chainId, event.finality)
         this.#finality = event.finality
-        return
+        return 0
     }
   }
 
-  async #applyBlock(observation: BlockObservation): Promise<void> {
+  async #applyBlock(observation: BlockObservation): Promise<number> {
     const { header, finality, metadata } = observation
     const decision = decideBlock(this.#positions, observation)
     const commit: BlockCommit = {
@@ -156,6 +161,7 @@ export class ChainLedger {
       { block: header.number.toString(), records: commit.records.length, stale: commit.stale.length },
       'block committed',
     )
+    return commit.records.length
   }
 
   async #rollBack(ancestor: BlockHeader): Promise<void> {
@@ -186,7 +192,7 @@ export class ChainLedger {
     }
     for (const { positionId, balance, metadata } of commit.records)
       update(positionId, { lastBalance: balance, metadata })
-    for (const id of commit.opened) update(id, { covered: true, staleReason: null })
+    for (const id of commit.opened) update(id, { covered: true, fresh: false, staleReason: null })
     for (const { positionId, reason } of commit.stale) update(positionId, { covered: false, staleReason: reason })
     if (commit.metadata.size > 0) this.#outdated = true
   }

@@ -23,11 +23,12 @@ const watched: StoredPosition = {
   id: 1n,
   lastBalance: 100n,
   covered: true,
+  fresh: false,
   staleReason: null,
   metadata: ether,
 }
-const fresh: StoredPosition = { ...watched, lastBalance: null, covered: false }
-const takenUpAgain: StoredPosition = { ...watched, covered: false }
+const fresh: StoredPosition = { ...watched, lastBalance: null, covered: false, fresh: true }
+const takenUpAgain: StoredPosition = { ...watched, covered: false, fresh: true }
 const stale: StoredPosition = { ...watched, covered: false, staleReason: 'it reverted' }
 const nothing: BlockDecision = { records: [], opened: [], stale: [], events: [] }
 

@@ -45,14 +45,21 @@ export function decideBlock(
       continue
     }
     if (!position.covered) draft.opened.push(position.id)
-    if (position.covered || position.staleReason !== null) {
-      if (position.lastBalance === reading.balance) continue
-    }
-    const metadata = observation.metadata.get(position.token) ?? position.metadata
+    if (!position.fresh && position.lastBalance === reading.balance) continue
+    const metadata = mergeMetadata(position.metadata, observation.metadata.get(position.token))
     const attribution = observation.attributions.get(key) ?? unexplained
     addRecord(draft, { position, balance: reading.balance, header: observation.header, attribution, metadata })
   }
   return draft
+}
+
+/** A field that could not be read this time keeps what is known of it. */
+function mergeMetadata(known: TokenMetadata, read: TokenMetadata | undefined): TokenMetadata {
+  return {
+    decimals: read?.decimals ?? known.decimals,
+    symbol: read?.symbol ?? known.symbol,
+    name: read?.name ?? known.name,
+  }
 }
 
 interface NewRecord {
@@ -64,8 +71,7 @@ interface NewRecord {
 }
 
 function addRecord(draft: Draft, { position, balance, header, attribution, metadata }: NewRecord): void {
-  const continues = position.covered || position.staleReason !== null
-  const previousBalance = continues ? position.lastBalance : null
+  const previousBalance = position.fresh ? null : position.lastBalance
   // A change over blocks that were not read cannot be pinned on the transactions of this one.
   const { transactionHashes, explained } = position.covered ? attribution : unexplained
   draft.records.push({ positionId: position.id, balance, previousBalance, transactionHashes, explained, metadata })

@@ -21,6 +21,8 @@ export interface StoredPosition extends WatchedPosition {
   readonly id: bigint
   /** True while a coverage interval is open: every block up to the cursor was read. */
   readonly covered: boolean
+  /** True when the next reading is a start: the position is new, or was taken up again. */
+  readonly fresh: boolean
   readonly staleReason: string | null
   readonly metadata: TokenMetadata
 }
@@ -88,6 +90,7 @@ export interface LedgerStore {
   commitBlock(commit: BlockCommit): Promise<void>
   commitRollback(commit: RollbackCommit): Promise<void>
   commitGap(commit: GapCommit): Promise<void>
+  /** Moves finality on; it concerns no block in particular, so no cursor is checked. */
   commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void>
   /** Records above a block, newest first. */
   recordsAbove(chainId: bigint, blockNumber: bigint): Promise<readonly StoredRecord[]>

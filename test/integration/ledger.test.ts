@@ -277,6 +277,102 @@ describe('the ledger in PostgreSQL', () => {
     expect(await history()).toEqual([[10n, 4n, null]])
   })
 
+  it('goes on from the last known balance when a reorganisation undoes the block of a recovery', async () => {
+    const ledger = await startedLedger()
+    await apply(
+      ledger,
+      block(header(10n), [read('native', solver, 5n)]),
+      block(header(11n), [failed('native', solver)]),
+      block(header(12n), [failed('native', solver)]),
+      block(header(13n), [read('native', solver, 5n)]),
+      { kind: 'reorg', ancestor: header(12n), orphaned: [header(13n)] },
+      block(header(13n, 'b', 'a'), [read('native', solver, 5n)]),
+    )
+    expect(await history()).toEqual([[10n, 5n, null]])
+    expect(await eventTypes()).toEqual(['position.started'])
+  })
+
+  it('announces a change over a gap again when its block is replaced', async () => {
+    const ledger = await startedLedger()
+    await apply(
+      ledger,
+      block(header(10n), [read('native', solver, 5n)]),
+      { kind: 'gap', resumeAt: header(100n), headers: [header(98n), header(99n)], reason: 'away' },
+      block(header(100n), [read('native', solver, 7n)]),
+      { kind: 'reorg', ancestor: header(99n), orphaned: [header(100n)] },
+      block(header(100n, 'b', 'a'), [read('native', solver, 7n)]),
+    )
+    expect(await history()).toEqual([
+      [100n, 7n, 5n],
+      [10n, 5n, null],
+    ])
+    expect(await eventTypes()).toEqual(['position.started', 'balance.updated', 'balance.reverted', 'balance.updated'])
+  })
+
+  it('starts a position anew that was taken up again, although its first reading failed', async () => {
+    const ledger = await startedLedger()
+    await watchList.addSolver({ address: other })
+    ledger.outdate()
+    await apply(ledger, block(header(10n), [read('native', solver, 1n), read('native', other, 3n)]))
+    await watchList.removeSolver(other)
+    ledger.outdate()
+    await apply(ledger, block(header(11n), [read('native', solver, 1n)]))
+    await watchList.addSolver({ address: other })
+    ledger.outdate()
+    await apply(
+      ledger,
+      block(header(12n), [read('native', solver, 1n), failed('native', other)]),
+      block(header(13n), [read('native', solver, 1n), read('native', other, 3n)]),
+    )
+    expect(await history('native', other)).toEqual([
+      [13n, 3n, null],
+      [10n, 3n, null],
+    ])
+  })
+
+  it('keeps what is known of a token when a node does not tell it for once', async () => {
+    const ledger = await startedLedger()
+    const withMetadata = (
+      at: BlockHeader,
+      balance: bigint,
+      decimals: number | null,
+      symbol: string | null,
+    ): ChainEvent => ({
+      kind: 'block',
+      observation: {
+        header: at,
+        readings: [read('native', solver, balance)],
+        attributions: new Map(),
+        metadata: new Map([['native', { decimals, symbol, name: null }]]),
+        finality: { safe: null, finalized: null },
+      },
+    })
+    await apply(ledger, withMetadata(header(10n), 1n, 6, 'USDC'), withMetadata(header(11n), 2n, null, null))
+    expect(await reader.currentBalance({ chainId, token: 'native', solver })).toMatchObject({
+      decimals: 6,
+      symbol: 'USDC',
+    })
+    const [position] = [...(await (await loadLedger()).positions()).values()]
+    expect(position?.metadata).toEqual({ decimals: 6, symbol: 'USDC', name: null })
+  })
+
+  it('lets finality only move on', async () => {
+    const ledger = await startedLedger()
+    await ledger.apply({ kind: 'finality', finality: { safe: 9n, finalized: 8n } })
+    await store.commitFinality(chainId, { safe: null, finalized: 7n })
+    expect((await reader.chains())[0]?.finality).toEqual({ safe: 9n, finalized: 8n })
+  })
+
+  it('can be loaded after a rollback to a block older than the headers that are kept', async () => {
+    const ledger = await startedLedger()
+    for (let number = 10n; number <= 340n; number += 1n) await apply(ledger, block(header(number), []))
+    await apply(ledger, { kind: 'reorg', ancestor: header(20n), orphaned: [] })
+    const reloaded = await loadLedger()
+    expect(reloaded.cursor).toEqual(header(20n))
+    await apply(reloaded, block(header(21n, 'b', 'a'), [read('native', solver, 1n)]))
+    expect(await history()).toEqual([[21n, 1n, null]])
+  })
+
   it('ends coverage at a gap and records a change over it without naming a transaction', async () => {
     const ledger = await startedLedger()
     await apply(ledger, block(header(10n), [read('native', solver, 4n)]))

@@ -73,7 +73,9 @@ export async function fetchTransferLogs(
   tokens: readonly Token[],
 ): Promise<readonly TransferLog[]> {
   const filter = { blockHash: header.hash, address: [...new Set(tokens)], topics: [[TRANSFER, DEPOSIT, WITHDRAWAL]] }
-  return readLogs(decodeArray(await client.request('eth_getLogs', [filter]), 'logs'), header)
+  return client.run(async (session) =>
+    readLogs(decodeArray(await session.request('eth_getLogs', [filter]), 'logs'), header),
+  )
 }
 
 function readTransactions(

@@ -7,12 +7,14 @@ import { readMetadata } from './read-metadata.js'
 
 /** Tokens seldom change what they say of themselves. */
 const REREAD_MS = 24 * 60 * 60_000
+/** What a token did not say may have been the node's fault. */
+const REREAD_INCOMPLETE_MS = 10 * 60_000
 
-/** Reads the metadata of tokens when they are first seen, and once a day. */
+/** Reads the metadata of tokens when they are first seen, and once a day; sooner where something was missing. */
 export class MetadataReader {
   readonly #client: RpcClient
   readonly #native: TokenMetadata
-  readonly #readAtMs = new Map<Token, number>()
+  readonly #dueAtMs = new Map<Token, number>()
 
   constructor(client: RpcClient, native: TokenMetadata) {
     this.#client = client
@@ -23,13 +25,16 @@ export class MetadataReader {
   async read(header: BlockHeader, positions: readonly WatchedPosition[]): Promise<ReadonlyMap<Token, TokenMetadata>> {
     const due = new Set<Token>()
     for (const { token } of positions) {
-      if (Date.now() - (this.#readAtMs.get(token) ?? 0) >= REREAD_MS) due.add(token)
+      if (Date.now() >= (this.#dueAtMs.get(token) ?? 0)) due.add(token)
     }
     if (due.size === 0) return new Map()
     const contracts = [...due].filter((token) => token !== 'native')
     const metadata = new Map<Token, TokenMetadata>(await readMetadata(this.#client, header, contracts))
     if (due.has('native')) metadata.set('native', this.#native)
-    for (const token of due) this.#readAtMs.set(token, Date.now())
+    for (const [token, { decimals, symbol, name }] of metadata) {
+      const complete = decimals !== null && symbol !== null && name !== null
+      this.#dueAtMs.set(token, Date.now() + (complete || token === 'native' ? REREAD_MS : REREAD_INCOMPLETE_MS))
+    }
     return metadata
   }
 }

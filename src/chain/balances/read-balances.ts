@@ -23,10 +23,13 @@ const chunkSizes: Record<ScanMode, { readonly start: number; readonly max: numbe
 
 interface Scanning {
   readonly mode: ScanMode
+  readonly probedAtMs: number
   chunk: number
 }
 
 const MEMORY_KEY = 'scanning'
+/** A lesser way may have been chosen because of one bad answer. */
+const PROBE_AGAIN_MS = 60 * 60_000
 
 /**
  * Reads the balances of all positions at one block, on one endpoint.
@@ -57,9 +60,10 @@ export function readBalances(
 /** Finds out once per endpoint which way of reading it supports, by trying each on this block. */
 async function scanningOf(session: EndpointSession, header: BlockHeader, logger: Logger): Promise<Scanning> {
   const known = session.memory.get(MEMORY_KEY) as Scanning | undefined
-  if (known !== undefined) return known
+  if (known?.mode === 'override' || (known !== undefined && Date.now() - known.probedAtMs < PROBE_AGAIN_MS))
+    return known
   const mode = await probeMode(session, header)
-  const scanning: Scanning = { mode, chunk: chunkSizes[mode].start }
+  const scanning: Scanning = { mode, probedAtMs: Date.now(), chunk: chunkSizes[mode].start }
   session.memory.set(MEMORY_KEY, scanning)
   logger.info({ endpoint: session.host, mode }, 'way of reading balances chosen')
   return scanning

@@ -6,20 +6,20 @@ import type { RpcClient } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError } from '../rpc/rpc-errors.js'
 
 /** The newest header an endpoint has. */
-export async function fetchLatestHeader(client: RpcClient): Promise<BlockHeader> {
-  return decodeHeader(await client.request('eth_getBlockByNumber', ['latest', false]))
+export function fetchLatestHeader(client: RpcClient): Promise<BlockHeader> {
+  return client.run(async (session) => decodeHeader(await session.request('eth_getBlockByNumber', ['latest', false])))
 }
 
 /** @throws {BlockUnavailableError} when no endpoint knows the block. */
-export async function fetchHeaderByHash(client: RpcClient, hash: Hash): Promise<BlockHeader> {
-  const header = await client.run(async (session) => {
+export function fetchHeaderByHash(client: RpcClient, hash: Hash): Promise<BlockHeader> {
+  return client.run(async (session) => {
     const answer = await session.request('eth_getBlockByHash', [hash, false])
     // Null is retried on another endpoint: the one asked may lag behind.
     if (answer === null) throw new BlockUnavailableError(`no endpoint knows block ${hash}`)
-    return decodeHeader(answer)
+    const header = decodeHeader(answer)
+    if (header.hash !== hash) throw new MalformedAnswerError(`asked for block ${hash}, got ${header.hash}`)
+    return header
   })
-  if (header.hash !== hash) throw new MalformedAnswerError(`asked for block ${hash}, got ${header.hash}`)
-  return header
 }
 
 /** Consecutive headers by number; stops at the first one the endpoint does not have. */

@@ -9,6 +9,8 @@ import { EndpointSecrets } from './endpoint-secrets.js'
 import { decodeQuantity, isObject } from './quantity.js'
 
 const HANDSHAKE_TIMEOUT_MS = 10_000
+/** From the first byte to the subscription. */
+const SUBSCRIBE_TIMEOUT_MS = 15_000
 const FRAME_BYTES_MAX = 1024 * 1024
 const RECONNECT_MS = 500
 const RECONNECT_MS_MAX = 30_000
@@ -37,6 +39,7 @@ export class HeadSubscription {
   #failures = 0
   #urlIndex = 0
   #subscribed = false
+  #onceSubscribed: () => void = () => undefined
   #lastError: string | null = null
   #closed = false
 
@@ -84,18 +87,26 @@ export class HeadSubscription {
       followRedirects: false,
     })
     this.#socket = socket
+    const unsubscribed = setTimeout(() => {
+      this.#lastError = `no subscription within ${SUBSCRIBE_TIMEOUT_MS} ms`
+      socket.terminate()
+    }, SUBSCRIBE_TIMEOUT_MS)
+    this.#onceSubscribed = () => clearTimeout(unsubscribed)
     socket.on('open', () => {
       this.#logger.info({ endpoint: secrets.host }, 'websocket connected')
       send(socket, CHAIN_ID_REQUEST, 'eth_chainId', [])
     })
-    socket.on('message', (data: Buffer) => this.#onMessage(socket, data))
+    socket.on('message', (data: Buffer) => this.#onMessage(socket, data, secrets))
     socket.on('error', (error) => {
       this.#lastError = secrets.clean(messageOf(error))
     })
-    socket.on('close', () => this.#onClose(secrets.host))
+    socket.on('close', () => {
+      clearTimeout(unsubscribed)
+      this.#onClose(secrets.host)
+    })
   }
 
-  #onMessage(socket: WebSocket, data: Buffer): void {
+  #onMessage(socket: WebSocket, data: Buffer, secrets: EndpointSecrets): void {
     try {
       const message: unknown = JSON.parse(data.toString('utf8'))
       if (!isObject(message)) return
@@ -106,8 +117,10 @@ export class HeadSubscription {
         this.#options.onHead(decodeHeader(params['result']))
       }
     } catch (error) {
-      this.#lastError = messageOf(error)
-      this.#logger.debug({ error: messageOf(error) }, 'websocket message is not usable')
+      this.#lastError = secrets.clean(messageOf(error))
+      this.#logger.debug({ error: this.#lastError }, 'websocket message is not usable')
+      // An answer that cannot be used leaves a socket that will never tell of a head.
+      if (!this.#subscribed) socket.terminate()
     }
   }
 
@@ -127,6 +140,7 @@ export class HeadSubscription {
       socket.terminate()
       return
     }
+    this.#onceSubscribed()
     this.#subscribed = true
     this.#failures = 0
     this.#lastError = null

@@ -62,7 +62,7 @@ async function openCoverage(transaction: Queryable, { header, opened }: BlockCom
     text: `
       with opened as (
         update tidemark.position
-        set stale_reason = null, verified_number = null, verified_hash = null, verified_timestamp = null
+        set fresh = false, stale_reason = null, verified_number = null, verified_hash = null, verified_timestamp = null
         where id = any($2::bigint[]) and active
         returning id
       )
@@ -107,10 +107,11 @@ async function storeMetadata(transaction: Queryable, { chainId, metadata }: Bloc
   await transaction.query({
     name: 'store-metadata',
     text: `
-      insert into tidemark.token_metadata (chain_id, token, decimals, symbol, name)
+      insert into tidemark.token_metadata as known (chain_id, token, decimals, symbol, name)
       select $1, * from unnest($2::bytea[], $3::smallint[], $4::text[], $5::text[])
       on conflict (chain_id, token) do update
-      set decimals = excluded.decimals, symbol = excluded.symbol, name = excluded.name, read_at = now()`,
+      set decimals = coalesce(excluded.decimals, known.decimals), symbol = coalesce(excluded.symbol, known.symbol),
+          name = coalesce(excluded.name, known.name), read_at = now()`,
     values: [
       chainId,
       entries.map(([token]) => tokenToBytes(token)),

@@ -1,7 +1,7 @@
 import type { RollbackCommit } from '../../ledger/ledger-store.js'
 import { appendEvents } from './append-events.js'
 import { toBytes } from './bytes.js'
-import { moveCursor } from './chain-cursor.js'
+import { insertHeaders, moveCursor } from './chain-cursor.js'
 import type { Queryable } from './database.js'
 
 /** Takes the blocks above an ancestor out of history: records are kept aside, coverage and balances go back. */
@@ -13,9 +13,11 @@ export async function commitRollback(transaction: Queryable, commit: RollbackCom
     text: 'delete from tidemark.block where chain_id = $1 and number > $2',
     values: [chainId, ancestor.number],
   })
+  // The ancestor may be older than the headers that are kept: it is the cursor now, and must be there.
+  await insertHeaders(transaction, chainId, [ancestor])
+  await restoreCoverage(transaction, commit)
   await orphanRecords(transaction, commit)
   await restoreBalances(transaction, commit)
-  await restoreCoverage(transaction, commit)
   await appendEvents(transaction, events)
 }
 
@@ -55,15 +57,23 @@ async function restoreBalances(transaction: Queryable, { standing }: RollbackCom
 
 /**
  * Intervals that began above the ancestor never were; those that ended above it reach to it. A position that had turned
- * stale above the ancestor is open again there: the next block reads it anew.
+ * stale above the ancestor is open again there: the next block reads it anew. A position whose first record goes is to
+ * be started again; one that had only been taken up after a failure or a gap goes on from its last known balance.
  */
 async function restoreCoverage(transaction: Queryable, { chainId, ancestor }: RollbackCommit): Promise<void> {
   const values = [chainId, ancestor.number]
   await transaction.query({
     name: 'drop-orphaned-coverage',
     text: `
-      delete from tidemark.coverage using tidemark.position
-      where position.id = position_id and chain_id = $1 and from_number > $2`,
+      with dropped as (
+        delete from tidemark.coverage using tidemark.position
+        where position.id = position_id and chain_id = $1 and from_number > $2
+        returning position_id, from_number
+      )
+      update tidemark.position set fresh = true
+      from dropped join tidemark.balance_record as record
+        on record.position_id = dropped.position_id and record.block_number = from_number
+      where position.id = dropped.position_id and record.previous_balance is null`,
     values,
   })
   await transaction.query({

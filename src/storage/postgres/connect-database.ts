@@ -27,7 +27,7 @@ export interface DatabaseConnection {
 /** Connects to the database that the settings name and checks that it keeps what it acknowledges. */
 export async function connectDatabase(settings: DatabaseSettings, logger: Logger): Promise<DatabaseConnection> {
   const log = logger.child({ component: 'database' })
-  if (settings.databaseUrl !== null) return connect({ connectionString: settings.databaseUrl }, log)
+  if (settings.databaseUrl !== null) return connect({ connectionString: settings.databaseUrl }, log, settings.signal)
   return EmbeddedDatabase.open(settings, log)
 }
 
@@ -38,7 +38,7 @@ class EmbeddedDatabase implements DatabaseConnection {
   readonly #abort = new AbortController()
   #server: EmbeddedPostgres
   #connection: DatabaseConnection
-  #restarting: Promise<void> | null = null
+  #restarting: Promise<void> = Promise.resolve()
 
   private constructor(
     settings: DatabaseSettings,
@@ -68,12 +68,11 @@ class EmbeddedDatabase implements DatabaseConnection {
     return this.#connection.database
   }
 
+  /** A server that dies while it is being started again is started once more after that. */
   restart(reason: string): void {
-    if (this.#abort.signal.aborted || this.#restarting !== null) return
+    if (this.#abort.signal.aborted) return
     this.#logger.error({ reason }, 'embedded database server is gone, starting it again')
-    this.#restarting = this.#restart().finally(() => {
-      this.#restarting = null
-    })
+    this.#restarting = this.#restarting.then(() => this.#restart())
   }
 
   async close(): Promise<void> {
@@ -107,10 +106,10 @@ class EmbeddedDatabase implements DatabaseConnection {
   }
 }
 
-async function connect(address: DatabaseAddress, logger: Logger): Promise<DatabaseConnection> {
+async function connect(address: DatabaseAddress, logger: Logger, signal?: AbortSignal): Promise<DatabaseConnection> {
   const database = new Database(address, logger)
   try {
-    await checkWithRetries(database, logger)
+    await checkWithRetries(database, logger, signal)
     return { database, close: () => database.close() }
   } catch (error) {
     await database.close()
@@ -118,12 +117,13 @@ async function connect(address: DatabaseAddress, logger: Logger): Promise<Databa
   }
 }
 
-async function checkWithRetries(database: Database, logger: Logger): Promise<void> {
+async function checkWithRetries(database: Database, logger: Logger, signal?: AbortSignal): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await database.checkDurability()
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailableError) || attempt === CONNECT_ATTEMPTS) throw error
+      const final = attempt === CONNECT_ATTEMPTS || signal?.aborted === true
+      if (!(error instanceof DatabaseUnavailableError) || final) throw error
       logger.warn({ attempt, error: messageOf(error) }, 'database does not answer yet, trying again')
       await sleep(CONNECT_WAIT_MS * attempt)
     }

@@ -183,7 +183,7 @@ function asDatabaseError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const connectionTrouble =
-    /^E[A-Z]+$/.test(code) || /timeout|terminated|Connection|not queryable|ended|closed/i.test(error.message)
+    /^E[A-Z_]+$/.test(code) || /timeout|terminated|Connection|not queryable|ended|closed/i.test(error.message)
   return connectionTrouble
     ? new DatabaseUnavailableError(`the database did not answer: ${error.message}`, { cause: error })
     : error

@@ -19,7 +19,7 @@ export async function derivePositions(transaction: Queryable): Promise<boolean> 
         select chain_id, address from tidemark.token
       ) as watched
       on conflict (chain_id, token, solver) do update
-      set active = true, stale_reason = null
+      set active = true, fresh = true, stale_reason = null
       where not position.active
       returning id`,
   })

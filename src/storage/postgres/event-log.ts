@@ -102,7 +102,12 @@ class Listener {
     this.#client = client
     client.on('notification', () => this.#onWake())
     client.on('end', () => this.#again())
-    await client.query(`listen ${EVENT_CHANNEL}`)
+    try {
+      await client.query(`listen ${EVENT_CHANNEL}`)
+    } catch (error) {
+      await client.end().catch(() => undefined)
+      throw error
+    }
     this.#onWake()
   }
 

@@ -52,6 +52,7 @@ interface PositionRow {
   readonly balance: string | null
   readonly stale_reason: string | null
   readonly covered: boolean
+  readonly fresh: boolean
   readonly decimals: number | null
   readonly symbol: string | null
   readonly name: string | null
@@ -61,7 +62,7 @@ export async function loadPositions(database: Queryable, chainId: bigint): Promi
   const rows = await database.query<PositionRow>({
     name: 'load-positions',
     text: `
-      select position.id, position.token, solver, balance, stale_reason, coverage.position_id is not null as covered,
+      select position.id, position.token, solver, balance, stale_reason, fresh, coverage.position_id is not null as covered,
              decimals, symbol, metadata.name
       from tidemark.position
       left join tidemark.coverage on coverage.position_id = position.id and coverage.to_number is null
@@ -78,6 +79,7 @@ export async function loadPositions(database: Queryable, chainId: bigint): Promi
     solver: toAddress(row.solver),
     lastBalance: row.balance === null ? null : BigInt(row.balance),
     covered: row.covered,
+    fresh: row.fresh,
     staleReason: row.stale_reason,
     metadata: { decimals: row.decimals, symbol: row.symbol, name: row.name },
   }))

@@ -68,7 +68,10 @@ export class PostgresLedgerStore implements LedgerStore {
   async commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void> {
     await this.#database.query({
       name: 'set-finality',
-      text: 'update tidemark.chain set safe_number = $2, finalized_number = $3 where chain_id = $1',
+      text: `
+        update tidemark.chain
+        set safe_number = greatest($2, safe_number), finalized_number = greatest($3, finalized_number)
+        where chain_id = $1`,
       values: [chainId, finality.safe, finality.finalized],
     })
   }

@@ -58,6 +58,8 @@ create table tidemark.position (
   token bytea not null check (length(token) in (0, 20)),
   solver bytea not null check (length(solver) = 20),
   active boolean not null,
+  -- The next reading makes a record whatever it is: the position is new, or was taken up again.
+  fresh boolean not null default true,
   -- The newest record, kept here so that current balances need no search.
   record_number bigint,
   balance numeric(78, 0),
