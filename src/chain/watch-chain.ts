@@ -1,5 +1,11 @@
 import type { BlockHeader, FinalityCursors } from '../model/block.js'
-import type { Attribution, BalanceReading, ChainEvent, WatchedPosition } from '../model/chain-event.js'
+import type {
+  Attribution,
+  BalanceReading,
+  BlockObservation,
+  ChainEvent,
+  WatchedPosition,
+} from '../model/chain-event.js'
 import { messageOf } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { positionKey } from '../model/position.js'
@@ -15,13 +21,20 @@ import type { HeadSource } from './head/head-source.js'
 import { linkHead } from './head/link-head.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
-import { BlockUnavailableError, StateUnavailableError, WrongGenesisError } from './rpc/rpc-errors.js'
+import {
+  BlockUnavailableError,
+  MalformedAnswerError,
+  StateUnavailableError,
+  WrongGenesisError,
+} from './rpc/rpc-errors.js'
 
 /** Headers stored at the first start, so that a reorganisation of the first blocks can be linked. */
 const FIRST_HEADERS = 64n
 /** Missed blocks that are read one by one; beyond that the gap is declared and history goes on at the head. */
 export const CATCH_UP_BLOCKS_MAX = 5000n
 const FINALITY_INTERVAL_MS = 12_000
+/** Readings of one block that may differ before its endpoint is given up for the moment. */
+const READING_ROUNDS_MAX = 4
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
 const FINALITY_BLOCKS = 16
 
@@ -161,13 +174,35 @@ class ChainWatch {
   }
 
   async #observe(header: BlockHeader): Promise<ChainEvent> {
-    const { client, view, logger } = this.#options
+    const { view } = this.#options
     const positions = await view.positions()
     const watched = [...positions.values()]
     const metadata = await this.#metadata.read(header, watched)
-    const readings = await readBalances(client, header, watched, logger)
-    const attributions = await this.#attribute(header, changesOf(positions, readings))
-    return { kind: 'block', observation: { header, readings, attributions, metadata, finality: view.finality } }
+    const confirmed = await this.#readConfirmed(header, positions)
+    return { kind: 'block', observation: { header, ...confirmed, metadata, finality: view.finality } }
+  }
+
+  /**
+   * Reads until what was read is confirmed: by the block's own transactions, which add up to every change, or by a
+   * second reading that agrees. A node may answer a call that overlaps the arrival of the next block out of that block's
+   * state, and still echo the number that was asked for; anvil does.
+   */
+  async #readConfirmed(
+    header: BlockHeader,
+    positions: ReadonlyMap<string, WatchedPosition>,
+  ): Promise<Pick<BlockObservation, 'readings' | 'attributions'>> {
+    const { client, logger } = this.#options
+    const watched = [...positions.values()]
+    let readings = await readBalances(client, header, watched, logger)
+    for (let round = 1; round <= READING_ROUNDS_MAX; round += 1) {
+      const attributions = await this.#attribute(header, changesOf(positions, readings))
+      if (explainsAll(positions, readings, attributions)) return { readings, attributions }
+      const again = await readBalances(client, header, watched, logger)
+      if (agree(readings, again)) return { readings, attributions }
+      logger.warn({ block: header.number.toString(), round }, 'two readings of one block differ, reading it again')
+      readings = again
+    }
+    throw new MalformedAnswerError(`block ${header.number}: no two readings in a row agreed`)
   }
 
   /** A change is recorded even when its transactions cannot be found out. */
@@ -215,6 +250,27 @@ function linkedSuffix(headers: readonly BlockHeader[], head: BlockHeader): Block
 function newest(known: FinalityCursors, read: FinalityCursors): FinalityCursors {
   const later = (a: bigint | null, b: bigint | null): bigint | null => (a === null || (b !== null && b > a) ? b : a)
   return { safe: later(known.safe, read.safe), finalized: later(known.finalized, read.finalized) }
+}
+
+/** Whether every balance that was read is the known one, or differs from it by what the block's transactions moved. */
+function explainsAll(
+  positions: ReadonlyMap<string, WatchedPosition>,
+  readings: readonly BalanceReading[],
+  attributions: ReadonlyMap<string, Attribution>,
+): boolean {
+  return readings.every((reading) => {
+    if (reading.kind === 'failed') return true
+    const key = positionKey(reading.position)
+    return positions.get(key)?.lastBalance === reading.balance || attributions.get(key)?.explained === true
+  })
+}
+
+function agree(one: readonly BalanceReading[], other: readonly BalanceReading[]): boolean {
+  return one.every((reading, index) => {
+    const second = other[index]
+    if (reading.kind === 'failed') return second?.kind === 'failed'
+    return second?.kind === 'balance' && second.balance === reading.balance
+  })
 }
 
 function changesOf(

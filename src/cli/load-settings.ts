@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { loadConfig } from '../config/load-config.js'
 import type { Config } from '../config/config.js'
+import { ConfigurationError } from '../index.js'
 import type { Logger } from '../index.js'
 import { createLogger } from './create-logger.js'
 
@@ -24,11 +25,22 @@ export interface SettingsOptions {
 export async function loadSettings(options: SettingsOptions = {}): Promise<Settings> {
   const cwd = process.cwd()
   const envFile = join(cwd, '.env')
-  if (existsSync(envFile)) process.loadEnvFile(envFile)
+  if (existsSync(envFile)) readEnvFile(envFile)
   const env = { ...process.env, ...(options.logLevel === undefined ? {} : { LOG_LEVEL: options.logLevel }) }
   const { config, warnings, source } = await loadConfig({ env, cwd, file: options.config })
   const logger = createLogger(config.logLevel)
   if (source !== null) logger.info({ source }, 'configuration file read')
   for (const warning of warnings) logger.warn({}, warning)
   return { config, logger }
+}
+
+function readEnvFile(path: string): void {
+  try {
+    process.loadEnvFile(path)
+  } catch (error) {
+    throw new ConfigurationError(`.env: expected a readable file of NAME=value lines, got ${path}`, {
+      cause: error,
+      hint: 'Correct the file, or remove it.',
+    })
+  }
 }

@@ -15,7 +15,7 @@ import { createTestDatabase } from '../support/test-database.js'
 import { until } from '../support/until.js'
 import { follow, mineActivity } from './chain-fixture.js'
 
-const closing: (() => Promise<unknown> | unknown)[] = []
+const closing: (() => unknown)[] = []
 
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()

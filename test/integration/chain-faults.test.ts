@@ -116,6 +116,36 @@ describe('following a chain whose endpoint misbehaves', () => {
     await compare(follower)
   })
 
+  it('reads a block again when the node answered out of the next block’s state', async () => {
+    const follower = await start()
+    await follower.reached(await mineActivity(world, 3))
+    // The call that overlaps the next block is the first one at its block: a second one comes after it.
+    const overlapped = new Set<string>()
+    let lies = 0
+    proxy.intercept(async (call, forward) => {
+      const [transaction, block, override] = call.params
+      const answer = await forward(call)
+      if (call.method !== 'eth_call' || lies >= 3 || !isAtHash(block) || !('result' in answer)) return answer
+      if (overlapped.has(JSON.stringify(block))) return answer
+      overlapped.add(JSON.stringify(block))
+      // The state of a block that has come meanwhile, under the number and time of the one asked for.
+      const late = await forward({ method: call.method, params: [transaction, 'latest', override] })
+      if (!('result' in late) || late.result === answer.result) return answer
+      const [asked, newer] = [String(answer.result), String(late.result)]
+      if (asked.slice(130) === newer.slice(130)) return answer
+      lies += 1
+      return { result: asked.slice(0, 130) + newer.slice(130) }
+    })
+    for (let round = 0; round < 10 && lies < 3; round += 1) await follower.reached(await mineActivity(world, 6))
+    expect(lies).toBe(3)
+    proxy.intercept(null)
+    await follower.reached(await mineActivity(world, 2))
+    await compare(follower)
+    expect(
+      follower.log.filter(({ message }) => message.startsWith('two readings of one block differ')).length,
+    ).toBeGreaterThan(0)
+  })
+
   it('waits for a block that the node announced but does not have yet', async () => {
     const follower = await start()
     let missing = 0
