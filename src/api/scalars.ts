@@ -9,8 +9,9 @@ import type { Token } from '../model/position.js'
 /** A chain id in a request. */
 export const chainIdParameter: z.ZodType<bigint, string> = z
   .string()
-  .regex(/^[1-9]\d{0,17}$/, { error: 'expected a chain id such as 1 or 8453' })
+  .regex(/^[1-9]\d{0,18}$/, { error: 'expected a chain id such as 1 or 8453' })
   .transform(BigInt)
+  .refine((chainId) => chainId < 2n ** 63n, { error: 'expected a chain id below 2^63' })
   .meta({ description: 'EVM chain id', example: '1' })
 
 /** An account or contract address in a request: stored form, lower case. */

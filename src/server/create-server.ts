@@ -4,6 +4,7 @@ import { buildOpenApi } from '../api/openapi.js'
 import type { Config } from '../config/config.js'
 import type { BalanceManager, Logger } from '../index.js'
 import { createApp } from './http/create-app.js'
+import { createHostCheck } from './host-allowed.js'
 import { KeyRing } from './key-ring.js'
 import { ListenError } from './listen-error.js'
 import { measureRequests } from './metrics/measure-requests.js'
@@ -47,7 +48,8 @@ export async function createServer(options: ServerOptions): Promise<TidemarkServ
   const { manager, config, logger, connectionsMax = CONNECTIONS_MAX } = options
   const keys = new KeyRing(config.apiKeys)
   const metrics = new ServerMetrics(manager, logger)
-  const app = await createApp({ corsOrigins: config.corsOrigins, logger })
+  const hostCheck = createHostCheck(config)
+  const app = await createApp({ corsOrigins: config.corsOrigins, hostCheck, logger })
   app.server.maxConnections = connectionsMax + REST_CONNECTIONS_MAX
   measureRequests(app, metrics)
   const document = buildOpenApi({ version: readPackageVersion() })
@@ -59,6 +61,7 @@ export async function createServer(options: ServerOptions): Promise<TidemarkServ
     manager,
     keys,
     corsOrigins: config.corsOrigins,
+    hostCheck,
     connectionsMax,
     metrics,
     logger,

@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { createHash } from 'node:crypto'
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -233,5 +234,23 @@ describe('limits', () => {
     await expect(startService(database, { server: { port: server.port } })).rejects.toMatchObject({
       code: 'address_in_use',
     })
+  })
+})
+
+describe('a request under another name than that of this machine', () => {
+  it('is refused on both transports while there are no keys', async () => {
+    const { url } = await serve()
+    const statusOf = (path: string, host: string): Promise<number | undefined> =>
+      new Promise((resolve, reject) => {
+        const sent = request(`${url}${path}`, { headers: { host } }, (response) => {
+          response.resume()
+          resolve(response.statusCode)
+        })
+        sent.on('error', reject).end()
+      })
+    for (const path of ['/api/solvers', '/api/socket.io/?EIO=4&transport=polling']) {
+      expect(await statusOf(path, new URL(url).host)).toBe(200)
+      expect(await statusOf(path, 'evil.example:3000')).toBe(403)
+    }
   })
 })

@@ -8,6 +8,7 @@ import { RequestError } from '../../api/request-error.js'
 import type { Logger } from '../../index.js'
 import { answerBrokenRequest } from './answer-broken-requests.js'
 import { answerErrors, createErrorAnswerer } from './answer-errors.js'
+import type { HostCheck } from '../host-allowed.js'
 import { logRequests } from './log-requests.js'
 import { addSecurityHeaders } from './security-headers.js'
 
@@ -19,6 +20,7 @@ const HEADERS_TIMEOUT_MS = 15_000
 
 export interface AppOptions {
   readonly corsOrigins: readonly string[]
+  readonly hostCheck: HostCheck
   readonly logger: Logger
 }
 
@@ -40,6 +42,11 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   })
   app.server.headersTimeout = HEADERS_TIMEOUT_MS
   addSecurityHeaders(app)
+  app.addHook('onRequest', async (request) => {
+    if (!options.hostCheck(request.headers)) {
+      throw new RequestError('forbidden', 'expected a request to localhost or a loopback address')
+    }
+  })
   logRequests(app, options.logger)
   answerErrors(app, answerError)
   refuseWhileClosing(app)

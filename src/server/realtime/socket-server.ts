@@ -10,6 +10,7 @@ import type { BalanceManager, Logger } from '../../index.js'
 import { corsOrigin } from '../http/create-app.js'
 import type { Caller, KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
+import type { HostCheck } from '../host-allowed.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import { isOriginAllowed } from '../origin-allowed.js'
 import { within } from '../within.js'
@@ -37,6 +38,7 @@ export interface SocketServerOptions {
   readonly manager: BalanceManager
   readonly keys: KeyRing
   readonly corsOrigins: readonly string[]
+  readonly hostCheck: HostCheck
   readonly connectionsMax: number
   readonly metrics: ServerMetrics
   readonly logger: Logger
@@ -102,8 +104,9 @@ export class SocketServer {
 
   /** Decides on a handshake of either transport, before anything else is done for it. */
   #decide(request: IncomingMessage, decide: (message: string | null | undefined, success: boolean) => void): void {
-    const { corsOrigins, connectionsMax } = this.#options
+    const { corsOrigins, hostCheck, connectionsMax } = this.#options
     if (this.#closing !== null) decide('closed', false)
+    else if (!hostCheck(request.headers)) decide('forbidden_host', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
     else if (this.#io.engine.clientsCount >= connectionsMax) decide('too_many_connections', false)
     else decide(null, true)
