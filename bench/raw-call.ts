@@ -1,3 +1,5 @@
+import { systemClock } from '../src/model/clock.js'
+import { networkTransport } from '../src/chain/rpc/node-transport.js'
 import { fetchLatestHeader } from '../src/chain/head/fetch-headers.js'
 import { scanByOverride } from '../src/chain/balances/scan-by-override.js'
 import { RpcClient } from '../src/chain/rpc/rpc-client.js'
@@ -12,6 +14,8 @@ export async function prepareRawCall(url: string, positions: readonly Holding[])
   const client = new RpcClient({
     chainId: 31_337n,
     urls: [url],
+    clock: systemClock,
+    transport: networkTransport,
     logger: silentLogger,
     signal: new AbortController().signal,
   })

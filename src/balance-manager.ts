@@ -15,6 +15,10 @@ import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError, TidemarkError, messageOf } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
+import { systemClock } from './model/clock.js'
+import type { Clock } from './model/clock.js'
+import { networkTransport } from './chain/rpc/node-transport.js'
+import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { silentLogger } from './model/logger.js'
 import { parseToken } from './model/position.js'
 import type { Position } from './model/position.js'
@@ -22,6 +26,7 @@ import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 import type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
 import { connectDatabase } from './storage/postgres/connect-database.js'
+import type { DatabaseSettings } from './storage/postgres/connect-database.js'
 import { migrate } from './storage/postgres/migrate.js'
 import type { MigrationReport } from './storage/postgres/migrate.js'
 import { openPostgresStorage } from './storage/postgres/postgres-storage.js'
@@ -30,8 +35,17 @@ import type { Storage } from './storage/postgres/postgres-storage.js'
 /** The part of the configuration that the core needs; what belongs to the server is left out. */
 export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'>
 
+/** What the manager stands on, so that a simulation can put another world under it. */
+export interface Environment {
+  readonly clock: Clock
+  readonly transport: NodeTransport
+  openStorage(settings: DatabaseSettings, logger: Logger): Promise<Storage>
+}
+
 export interface BalanceManagerOptions {
   readonly config: BalanceManagerConfig
+  /** @internal */
+  readonly environment?: Environment | undefined
   /** Nothing is logged without one. */
   readonly logger?: Logger | undefined
 }
@@ -49,6 +63,12 @@ export class UnknownChainError extends TidemarkError {
 /** The service was used before `start()` or after `close()`. */
 export class NotRunningError extends TidemarkError {
   readonly code = 'not_running'
+}
+
+const realEnvironment: Environment = {
+  clock: systemClock,
+  transport: networkTransport,
+  openStorage: openPostgresStorage,
 }
 
 export interface ChainSummary {
@@ -133,6 +153,7 @@ interface Running {
 export class BalanceManager {
   readonly #config: BalanceManagerConfig
   readonly #logger: Logger
+  readonly #environment: Environment
   readonly #abort = new AbortController()
   #running: Running | null = null
   #starting: Promise<void> | null = null
@@ -142,6 +163,7 @@ export class BalanceManager {
   constructor(options: BalanceManagerOptions) {
     this.#config = options.config
     this.#logger = options.logger ?? silentLogger
+    this.#environment = options.environment ?? realEnvironment
   }
 
   /**
@@ -158,18 +180,21 @@ export class BalanceManager {
     const { signal } = this.#abort
     const { databaseUrl, dataDir, chains, solvers } = this.#config
     const logger = this.#logger
-    const storage = await openPostgresStorage({ databaseUrl, dataDir, signal }, logger)
+    const { clock, transport, openStorage } = this.#environment
+    const storage = await openStorage({ databaseUrl, dataDir, signal }, logger)
     try {
       throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
-      const tailer = new EventTailer({ log: storage.events, logger: logger.child({ component: 'events' }) })
+      const tailer = new EventTailer({ log: storage.events, clock, logger: logger.child({ component: 'events' }) })
       const onCommitted = (): void => tailer.wake()
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
         onCommitted,
       })
-      const workers = chains.map((chain) => new ChainWorker({ chain, store: storage.ledger, logger, onCommitted }))
+      const workers = chains.map(
+        (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
+      )
       tailer.subscribe((event) => this.#onEvent(event))
       await tailer.start()
       if (signal.aborted) await tailer.close()

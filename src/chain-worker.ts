@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 import { ChainStatus } from './chain/chain-status.js'
 import { HeadSource } from './chain/head/head-source.js'
+import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { RpcClient } from './chain/rpc/rpc-client.js'
 import { watchChain } from './chain/watch-chain.js'
 import type { ChainConfig } from './config/config.js'
@@ -9,6 +8,7 @@ import { ChainLedger } from './ledger/chain-ledger.js'
 import type { LedgerStore } from './ledger/ledger-store.js'
 import type { ChainEvent } from './model/chain-event.js'
 import type { EndpointStatus } from './model/chain-state.js'
+import type { Clock } from './model/clock.js'
 import { TidemarkError, messageOf } from './model/errors.js'
 import type { Logger } from './model/logger.js'
 
@@ -20,6 +20,8 @@ const STALLED_FAILURES = 3
 export interface ChainWorkerOptions {
   readonly chain: ChainConfig
   readonly store: LedgerStore
+  readonly clock: Clock
+  readonly transport: NodeTransport
   readonly logger: Logger
   /** Called after each commit that may have appended events. */
   readonly onCommitted: () => void
@@ -47,22 +49,33 @@ export class ChainWorker {
   readonly #client: RpcClient
   readonly #heads: HeadSource
   #ledger: ChainLedger | null = null
-  #syncAtMs = Date.now()
+  readonly #clock: Clock
+  #syncAtMs: number
   #positions = 0
   #running: Promise<void> | null = null
 
   constructor(options: ChainWorkerOptions) {
     const { chain } = options
     this.chain = chain
+    this.#clock = options.clock
+    this.#syncAtMs = options.clock.monotonicMs()
     this.#options = options
     this.#logger = options.logger.child({ component: 'chain', chainId: chain.chainId.toString() })
     this.#client = new RpcClient({
       chainId: chain.chainId,
       urls: chain.rpcUrls,
+      clock: options.clock,
+      transport: options.transport,
       logger: this.#logger,
       signal: this.#abort.signal,
     })
-    this.#heads = new HeadSource({ ...chain, client: this.#client, logger: this.#logger })
+    this.#heads = new HeadSource({
+      ...chain,
+      client: this.#client,
+      clock: options.clock,
+      transport: options.transport,
+      logger: this.#logger,
+    })
   }
 
   /** Why balances of this chain may be out of date; null while it is followed live. */
@@ -116,7 +129,7 @@ export class ChainWorker {
         this.#report(error, failures)
         this.#heads.refresh()
         const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (failures - 1))
-        await sleep(waitMs, undefined, { signal: this.#abort.signal }).catch(() => undefined)
+        await this.#clock.sleep(waitMs, this.#abort.signal).catch(() => undefined)
       }
     }
   }
@@ -131,6 +144,7 @@ export class ChainWorker {
       heads: this.#heads,
       view: ledger,
       status: this.status,
+      clock: this.#clock,
       nativeMetadata: { name, symbol, decimals },
       logger: this.#logger,
     })
@@ -144,8 +158,9 @@ export class ChainWorker {
   }
 
   async #syncWhenDue(ledger: ChainLedger): Promise<void> {
-    if (Date.now() - this.#syncAtMs < this.chain.syncIntervalMs) return
-    this.#syncAtMs = Date.now()
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#syncAtMs < this.chain.syncIntervalMs) return
+    this.#syncAtMs = nowMs
     const report = await ledger.sync()
     this.#logger.info(report, 'periodic sync done')
   }
@@ -162,6 +177,7 @@ export class ChainWorker {
         return
       case 'started':
       case 'gap':
+      case 'span':
       case 'finality':
         return
     }

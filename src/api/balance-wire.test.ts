@@ -20,7 +20,8 @@ const balance: CurrentBalance = {
   blockHash: hashes[0],
   timestamp,
   transactionHashes: [hashes[1]],
-  explained: true,
+  cause: 'transfer',
+  unexplained: 0n,
   decimals: 6,
   symbol: 'USDC',
   name: 'USD Coin',
@@ -44,6 +45,8 @@ describe('encodeCurrentBalance', () => {
       timestamp: '2026-01-01T00:00:00.000Z',
       transactionHash: hashes[1],
       transactionHashes: [hashes[1]],
+      cause: 'transfer',
+      unexplained: '0',
       decimals: 6,
       tokenSymbol: 'USDC',
       tokenName: 'USD Coin',
@@ -72,9 +75,9 @@ describe('encodeBalanceRecord', () => {
   })
 
   it.each([
-    ['several moved the balance', { transactionHashes: hashes, explained: true }],
-    ['one is known but does not explain the change', { transactionHashes: [hashes[0]], explained: false }],
-    ['none is known', { transactionHashes: [], explained: true }],
+    ['several moved the balance', { transactionHashes: hashes }],
+    ['one is known but does not explain the change', { transactionHashes: [hashes[0]], unexplained: 1n }],
+    ['none is known', { transactionHashes: [] }],
   ])('names no single transaction when %s', (_name, attribution) => {
     const wire = encodeBalanceRecord({ ...balance, ...attribution })
     expect(wire).not.toHaveProperty('transactionHash')

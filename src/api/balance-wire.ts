@@ -2,6 +2,8 @@ import { z } from 'zod'
 
 import { toChecksumAddress } from '../model/address.js'
 import { formatAmount } from '../model/amount.js'
+import { balanceCauses } from '../model/balance-cause.js'
+import type { BalanceCause } from '../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
 import { soleTransactionHash } from '../model/balance-record.js'
 import type { BlockPoint, Finality } from '../model/block.js'
@@ -27,6 +29,8 @@ export interface WireBalanceRecord extends WireTokenFields, WireBlockPoint {
   readonly previousBalance: string | null
   readonly transactionHash?: string
   readonly transactionHashes: readonly string[]
+  readonly cause: BalanceCause | null
+  readonly unexplained: string
 }
 
 /** The newest balance of a position, with how far it is known to hold. */
@@ -57,6 +61,13 @@ const recordSchema = z.strictObject({
   transactionHashes: z
     .array(wireHash)
     .meta({ description: 'Transactions of the block known to have moved the balance, in block order' }),
+  cause: z
+    .enum(balanceCauses)
+    .nullable()
+    .meta({ description: 'Why the balance changed, as far as the chain tells; null for a first record' }),
+  unexplained: wireInteger.meta({
+    description: 'What of the change those transactions do not add up to; 0 when they explain all of it',
+  }),
   ...tokenFieldsShape,
 })
 
@@ -85,6 +96,8 @@ export function encodeBalanceRecord(record: BalanceRecord): WireBalanceRecord {
     timestamp: record.timestamp.toISOString(),
     ...(transactionHash === undefined ? {} : { transactionHash }),
     transactionHashes: [...record.transactionHashes],
+    cause: record.cause,
+    unexplained: record.unexplained.toString(),
     ...encodeTokenFields(record),
   }
 }

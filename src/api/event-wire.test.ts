@@ -33,6 +33,8 @@ describe('encodeLoggedEvent', () => {
         ...at,
         transactionHash: hash,
         transactionHashes: [hash],
+        cause: 'transfer',
+        unexplained: 0n,
       },
     }
     const wire = encodeLoggedEvent(event)
@@ -47,6 +49,8 @@ describe('encodeLoggedEvent', () => {
         ...wireAt,
         transactionHash: hash,
         transactionHashes: [hash],
+        cause: 'transfer',
+        unexplained: '0',
         seq: 7,
       },
     })
@@ -57,7 +61,16 @@ describe('encodeLoggedEvent', () => {
     const event: LoggedEvent = {
       seq: 7n,
       type: 'balance.updated',
-      data: { ...position, previousBalance: 1n, newBalance: 2n, changeAmount: 1n, ...at, transactionHashes: [] },
+      data: {
+        ...position,
+        previousBalance: 1n,
+        newBalance: 2n,
+        changeAmount: 1n,
+        ...at,
+        transactionHashes: [],
+        cause: 'unknown',
+        unexplained: 1n,
+      },
     }
     expect(encodeLoggedEvent(event)?.payload).not.toHaveProperty('transactionHash')
   })

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 
 import { toChecksumAddress } from '../model/address.js'
+import { balanceCauses } from '../model/balance-cause.js'
+import type { BalanceCause } from '../model/balance-cause.js'
 import type {
   BalanceChangeEvent,
   BalanceRevertedEvent,
@@ -42,6 +44,8 @@ export interface WireBalanceChange extends WirePosition {
   readonly timestamp: string
   readonly transactionHash?: string
   readonly transactionHashes: readonly string[]
+  readonly cause: BalanceCause
+  readonly unexplained: string
   readonly seq: WireSeq
 }
 
@@ -103,6 +107,8 @@ export const balanceChangeSchema: z.ZodType<WireBalanceChange> = z
     ...blockShape,
     transactionHash: wireHash.exactOptional(),
     transactionHashes: z.array(wireHash),
+    cause: z.enum(balanceCauses),
+    unexplained: wireInteger,
     seq: wireSeqSchema,
   })
   .meta({ id: 'BalanceChangeEvent' })
@@ -146,6 +152,8 @@ export function encodeLoggedEvent(event: LoggedEvent): WireEvent | null {
       return { name: 'position:started', payload: { ...encodeStarted(event.data), seq } }
     case 'balance.reverted':
       return { name: 'balance:reverted', payload: { ...encodeReverted(event.data), seq } }
+    case 'history.extended':
+    case 'token.changed':
     case 'watch-list.changed':
       return null
   }
@@ -167,6 +175,8 @@ function encodeChange(change: BalanceChangeEvent): Omit<WireBalanceChange, 'seq'
     timestamp: change.timestamp.toISOString(),
     ...(change.transactionHash === undefined ? {} : { transactionHash: change.transactionHash }),
     transactionHashes: [...change.transactionHashes],
+    cause: change.cause,
+    unexplained: change.unexplained.toString(),
   }
 }
 

@@ -1,5 +1,4 @@
-import type { BlockHeader } from '../model/block.js'
-import type { FinalityCursors } from '../model/block.js'
+import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { WatchedPosition } from '../model/chain-event.js'
 import type { Hash } from '../model/position.js'
 
@@ -15,4 +14,6 @@ export interface ChainView {
   readonly finality: FinalityCursors
   /** Watched positions by `positionKey`. */
   positions(): Promise<ReadonlyMap<string, WatchedPosition>>
+  /** Stored blocks below a number, newest first, for a reorganisation deeper than the kept headers. */
+  knownBlocks(below: bigint, limit: number): Promise<readonly BlockRef[]>
 }

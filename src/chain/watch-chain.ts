@@ -6,6 +6,7 @@ import type {
   ChainEvent,
   WatchedPosition,
 } from '../model/chain-event.js'
+import type { Clock } from '../model/clock.js'
 import { messageOf } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { positionKey } from '../model/position.js'
@@ -43,6 +44,7 @@ export interface WatchChainOptions {
   readonly heads: HeadSource
   readonly view: ChainView
   readonly status: ChainStatus
+  readonly clock: Clock
   /** Metadata of the chain's own currency, from the chain registry. */
   readonly nativeMetadata: TokenMetadata
   readonly logger: Logger
@@ -71,7 +73,7 @@ export async function* watchChain(options: WatchChainOptions): AsyncGenerator<Ch
 class ChainWatch {
   readonly #options: WatchChainOptions
   readonly #metadata: MetadataReader
-  #finalityAtMs = 0
+  #finalityAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: WatchChainOptions) {
     this.#options = options
@@ -135,8 +137,8 @@ class ChainWatch {
   /** Finality is asked for now and then: it moves by minutes, and costs two requests. */
   async refreshFinality(): Promise<FinalityCursors | null> {
     const intervalMs = Math.max(FINALITY_INTERVAL_MS, FINALITY_BLOCKS * this.#options.heads.blockTimeMs)
-    if (Date.now() - this.#finalityAtMs < intervalMs) return null
-    this.#finalityAtMs = Date.now()
+    if (this.#options.clock.monotonicMs() - this.#finalityAtMs < intervalMs) return null
+    this.#finalityAtMs = this.#options.clock.monotonicMs()
     const { client, view, logger } = this.#options
     try {
       const finality = newest(view.finality, await fetchFinality(client))
@@ -261,7 +263,7 @@ function explainsAll(
   return readings.every((reading) => {
     if (reading.kind === 'failed') return true
     const key = positionKey(reading.position)
-    return positions.get(key)?.lastBalance === reading.balance || attributions.get(key)?.explained === true
+    return positions.get(key)?.lastBalance === reading.balance || attributions.get(key)?.unexplained === 0n
   })
 }
 

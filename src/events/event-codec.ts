@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 import { isAddress } from '../model/address.js'
+import { balanceCauses } from '../model/balance-cause.js'
 import type { EventType, TidemarkEvent } from '../model/event.js'
 import type { Hash, Token } from '../model/position.js'
 
@@ -34,6 +35,9 @@ const balanceUpdated = z.object({
   timestamp: time,
   transactionHash: hash.optional(),
   transactionHashes: z.array(hash),
+  // Events of the first version say neither.
+  cause: z.enum(balanceCauses).default('unknown'),
+  unexplained: integer.default(0n),
 })
 
 const positionStarted = z.object({
@@ -62,6 +66,28 @@ const balanceReverted = z.object({
   ),
 })
 
+const historyExtended = z.object({
+  chainId: integer,
+  tokenAddress: token,
+  solverAddress: address,
+  fromBlock: integer,
+  toBlock: integer,
+  reason: z.enum(['backfill', 'verify', 'sync']),
+  coverage: z.enum(['exact', 'sampled']),
+  added: z.number(),
+  removed: z.number(),
+  balance: integer.nullable(),
+})
+
+const tokenChanged = z.object({
+  chainId: integer,
+  tokenAddress: token,
+  accruing: z.boolean(),
+  decimals: z.number().nullable(),
+  symbol: z.string().nullable(),
+  name: z.string().nullable(),
+})
+
 const watchListChanged = z.object({ reason: z.string() })
 
 /** Reads back what `encodeEvent` wrote. A snapshot event is joined with its row by the store and never comes here. */
@@ -73,6 +99,10 @@ export function decodeEvent(type: Exclude<EventType, 'snapshot.saved'>, payload:
       return { type, data: positionStarted.parse(payload) }
     case 'balance.reverted':
       return { type, data: balanceReverted.parse(payload) }
+    case 'history.extended':
+      return { type, data: historyExtended.parse(payload) }
+    case 'token.changed':
+      return { type, data: tokenChanged.parse(payload) }
     case 'watch-list.changed':
       return { type, data: watchListChanged.parse(payload) }
   }

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/clock.js'
 import type { LoggedEvent } from '../model/event.js'
 import type { Logger } from '../model/logger.js'
 import { messageOf } from '../model/errors.js'
@@ -11,6 +12,7 @@ const RETRY_MS_MAX = 5000
 
 export interface EventTailerOptions {
   readonly log: EventLog
+  readonly clock: Clock
   readonly logger: Logger
 }
 
@@ -25,6 +27,7 @@ type EventHandler = (event: LoggedEvent) => void
 export class EventTailer {
   readonly #log: EventLog
   readonly #logger: Logger
+  readonly #clock: Clock
   readonly #handlers = new Set<EventHandler>()
   #head: EventLogHead | null = null
   #seq = 0n
@@ -36,6 +39,7 @@ export class EventTailer {
 
   constructor(options: EventTailerOptions) {
     this.#log = options.log
+    this.#clock = options.clock
     this.#logger = options.logger
   }
 
@@ -117,9 +121,9 @@ export class EventTailer {
   async #pause(failures: number): Promise<void> {
     const waitMs = failures === 0 ? TAIL_POLL_MS : Math.min(RETRY_MS_MAX, TAIL_POLL_MS * 2 ** (failures - 1))
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, waitMs)
+      const callOff = this.#clock.schedule(waitMs, resolve)
       this.#wake = () => {
-        clearTimeout(timer)
+        callOff()
         resolve()
       }
     })

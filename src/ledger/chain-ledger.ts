@@ -1,4 +1,4 @@
-import type { BlockHeader, FinalityCursors } from '../model/block.js'
+import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { BlockObservation, ChainEvent } from '../model/chain-event.js'
 import type { Logger } from '../model/logger.js'
 import { positionKey } from '../model/position.js'
@@ -81,6 +81,10 @@ export class ChainLedger {
     return this.#positions
   }
 
+  knownBlocks(below: bigint, limit: number): Promise<readonly BlockRef[]> {
+    return this.#store.knownBlocks(this.#chainId, below, limit)
+  }
+
   /** Tells that the watch list changed: positions are read again before the next block. */
   outdate(): void {
     this.#outdated = true
@@ -127,6 +131,8 @@ export class ChainLedger {
         this.#headers = [...event.headers]
         this.#outdated = true
         return 0
+      case 'span':
+        throw new Error('span: to be written')
       case 'finality':
         await this.#store.commitFinality(this.#chainId, event.finality)
         this.#finality = event.finality
@@ -143,6 +149,7 @@ export class ChainLedger {
       header,
       finality,
       metadata,
+      accruing: [],
       ...decision,
     }
     await this.#store.commitBlock(commit)

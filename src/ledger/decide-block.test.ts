@@ -16,12 +16,13 @@ const solver: Address = `0x${'a1'.repeat(20)}`
 const position: Position = { chainId: 1n, token: 'native', solver }
 const unnamed: TokenMetadata = { decimals: null, symbol: null, name: null }
 const ether: TokenMetadata = { decimals: 18, symbol: 'ETH', name: 'Ether' }
-const sole: Attribution = { transactionHashes: [hash('a')], explained: true }
+const sole: Attribution = { transactionHashes: [hash('a')], cause: 'transfer', unexplained: 0n }
 
 const watched: StoredPosition = {
   ...position,
   id: 1n,
   lastBalance: 100n,
+  accruing: false,
   covered: true,
   fresh: false,
   staleReason: null,
@@ -57,6 +58,8 @@ describe('a position that was read at the block before', () => {
           changeAmount: 30n,
           transactionHash: hash('a'),
           transactionHashes: [hash('a')],
+          cause: 'transfer',
+          unexplained: 0n,
         },
       },
     ])
@@ -68,8 +71,11 @@ describe('a position that was read at the block before', () => {
 
   it.each<[string, Attribution | undefined]>([
     ['no transaction was found', undefined],
-    ['several moved it', { transactionHashes: [hash('a'), hash('b')], explained: true }],
-    ['one is known but does not explain all', { transactionHashes: [hash('a')], explained: false }],
+    ['several moved it', { transactionHashes: [hash('a'), hash('b')], cause: 'transfer' as const, unexplained: 0n }],
+    [
+      'one is known but does not explain all',
+      { transactionHashes: [hash('a')], cause: 'unknown' as const, unexplained: 1n },
+    ],
   ])('names no sole transaction when %s', (_name, attribution) => {
     const [event] = decide(watched, 130n, attribution).events
     expect(event?.data).not.toHaveProperty('transactionHash')
@@ -85,7 +91,15 @@ describe('a position that was never read', () => {
   it.each([0n, 5n])('starts with a record of its first balance, also when that is %s', (balance) => {
     const { records, opened, events } = decide(fresh, balance, sole)
     expect(records).toEqual([
-      { positionId: 1n, balance, previousBalance: null, transactionHashes: [], explained: false, metadata: ether },
+      {
+        positionId: 1n,
+        balance,
+        previousBalance: null,
+        transactionHashes: [],
+        cause: null,
+        unexplained: 0n,
+        metadata: ether,
+      },
     ])
     expect(opened).toEqual([1n])
     expect(events).toMatchObject([{ type: 'position.started', data: { balance, blockNumber: 7n, symbol: 'ETH' } }])
@@ -119,7 +133,9 @@ describe('a stale position', () => {
 
   it('gets a record when it differs, not pinned on the transactions of this block', () => {
     const { records, opened, events } = decide(stale, 70n, sole)
-    expect(records).toMatchObject([{ balance: 70n, previousBalance: 100n, transactionHashes: [], explained: false }])
+    expect(records).toMatchObject([
+      { balance: 70n, previousBalance: 100n, transactionHashes: [], cause: 'unknown', unexplained: -30n },
+    ])
     expect(opened).toEqual([1n])
     expect(events).toMatchObject([{ type: 'balance.updated', data: { changeAmount: -30n } }])
   })

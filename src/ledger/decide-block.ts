@@ -21,8 +21,6 @@ interface Draft {
   readonly events: TidemarkEvent[]
 }
 
-const unexplained: Attribution = { transactionHashes: [], explained: false }
-
 /**
  * Decides what changed: the only place that compares a reading with the balance before it.
  *
@@ -47,7 +45,7 @@ export function decideBlock(
     if (!position.covered) draft.opened.push(position.id)
     if (!position.fresh && position.lastBalance === reading.balance) continue
     const metadata = mergeMetadata(position.metadata, observation.metadata.get(position.token))
-    const attribution = observation.attributions.get(key) ?? unexplained
+    const attribution = observation.attributions.get(key) ?? null
     addRecord(draft, { position, balance: reading.balance, header: observation.header, attribution, metadata })
   }
   return draft
@@ -66,15 +64,26 @@ interface NewRecord {
   readonly position: StoredPosition
   readonly balance: bigint
   readonly header: BlockHeader
-  readonly attribution: Attribution
+  readonly attribution: Attribution | null
   readonly metadata: TokenMetadata
 }
 
 function addRecord(draft: Draft, { position, balance, header, attribution, metadata }: NewRecord): void {
   const previousBalance = position.fresh ? null : position.lastBalance
   // A change over blocks that were not read cannot be pinned on the transactions of this one.
-  const { transactionHashes, explained } = position.covered ? attribution : unexplained
-  draft.records.push({ positionId: position.id, balance, previousBalance, transactionHashes, explained, metadata })
+  const known = position.covered ? attribution : null
+  const transactionHashes = known?.transactionHashes ?? []
+  const cause = previousBalance === null ? null : (known?.cause ?? 'unknown')
+  const unexplained = previousBalance === null ? 0n : (known?.unexplained ?? balance - previousBalance)
+  draft.records.push({
+    positionId: position.id,
+    balance,
+    previousBalance,
+    transactionHashes,
+    cause,
+    unexplained,
+    metadata,
+  })
   const common = {
     chainId: position.chainId,
     tokenAddress: position.token,
@@ -83,11 +92,11 @@ function addRecord(draft: Draft, { position, balance, header, attribution, metad
     blockHash: header.hash,
     timestamp: blockTime(header),
   }
-  if (previousBalance === null) {
+  if (previousBalance === null || cause === null) {
     draft.events.push({ type: 'position.started', data: { ...common, ...metadata, balance } })
     return
   }
-  const sole = explained && transactionHashes.length === 1 ? transactionHashes[0] : undefined
+  const sole = unexplained === 0n && transactionHashes.length === 1 ? transactionHashes[0] : undefined
   draft.events.push({
     type: 'balance.updated',
     data: {
@@ -97,6 +106,8 @@ function addRecord(draft: Draft, { position, balance, header, attribution, metad
       changeAmount: balance - previousBalance,
       ...(sole === undefined ? {} : { transactionHash: sole }),
       transactionHashes,
+      cause,
+      unexplained,
     },
   })
 }

@@ -1,5 +1,6 @@
+import type { BalanceCause } from '../model/balance-cause.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
-import type { WatchedPosition } from '../model/chain-event.js'
+import type { CoverageKind, WatchedPosition } from '../model/chain-event.js'
 import { RetryableError } from '../model/errors.js'
 import type { TidemarkEvent } from '../model/event.js'
 import type { Hash, Position, Token } from '../model/position.js'
@@ -33,7 +34,9 @@ export interface RecordRow {
   readonly balance: bigint
   readonly previousBalance: bigint | null
   readonly transactionHashes: readonly Hash[]
-  readonly explained: boolean
+  /** Null for a first record. */
+  readonly cause: BalanceCause | null
+  readonly unexplained: bigint
   readonly metadata: TokenMetadata
 }
 
@@ -50,7 +53,71 @@ export interface BlockCommit {
   /** Positions that could not be read: their coverage ends at the parent. */
   readonly stale: readonly { readonly positionId: bigint; readonly reason: string }[]
   readonly metadata: ReadonlyMap<Token, TokenMetadata>
+  /** Tokens found to grow by themselves: from this block on their positions' coverage is `sampled`. */
+  readonly accruing: readonly Token[]
   readonly events: readonly TidemarkEvent[]
+}
+
+/** A record of a block other than the commit's own. */
+export interface HistoryRow extends RecordRow {
+  readonly block: BlockRef & { readonly timestampSeconds: number }
+}
+
+/** Moves the cursor over many blocks at once. */
+export interface SpanCommit {
+  readonly chainId: bigint
+  /** The cursor this builds on. */
+  readonly parent: BlockRef
+  /** Linked headers, the last one becomes the cursor; they replace all kept ones when they do not link to them. */
+  readonly headers: readonly BlockHeader[]
+  readonly finality: FinalityCursors
+  /** By ascending block, at most one per position and block. */
+  readonly records: readonly HistoryRow[]
+  /**
+   * How each position's blocks after the parent are known. `exact` goes on with the open interval (or opens one after
+   * the parent where the position has none and was not fresh); `sampled` ends it at the parent, adds a sampled interval
+   * up to the block before the target and opens an exact one at the target.
+   */
+  readonly coverage: ReadonlyMap<bigint, CoverageKind>
+  /** Positions that could not be read at the target: their coverage ends at the parent. */
+  readonly stale: readonly { readonly positionId: bigint; readonly reason: string }[]
+  readonly events: readonly TidemarkEvent[]
+}
+
+/**
+ * Writes a position's records of some past blocks anew: what stood there is replaced. The cursor stays where it is.
+ *
+ * Invariant kept by the store: `previousBalance` of each record is the balance of the record before it, and a record
+ * that changes nothing goes, unless it is the position's first.
+ */
+export interface HistoryCommit {
+  readonly chainId: bigint
+  readonly positionId: bigint
+  /** Inclusive bounds of what is replaced; `to` is at or below the cursor. */
+  readonly from: bigint
+  readonly to: BlockRef
+  readonly records: readonly HistoryRow[]
+  readonly coverage: CoverageKind
+  readonly reason: 'backfill' | 'verify' | 'sync'
+  /** Kept beside the history for audit, in words; one for each record found wrong, missing or too many. */
+  readonly notes: readonly HistoryNote[]
+}
+
+export interface HistoryNote {
+  readonly blockNumber: bigint
+  readonly blockHash: Hash
+  /** What stood there; null where a record was missing. */
+  readonly stored: bigint | null
+  /** What the chain answers at this block; null where there should be no record. */
+  readonly found: bigint | null
+  readonly note: string
+}
+
+export interface CoverageInterval {
+  readonly from: bigint
+  /** Null: up to the cursor. */
+  readonly to: bigint | null
+  readonly kind: CoverageKind
 }
 
 /** A record that is about to be, or was, taken out of history. */
@@ -90,12 +157,31 @@ export interface LedgerStore {
   commitBlock(commit: BlockCommit): Promise<void>
   commitRollback(commit: RollbackCommit): Promise<void>
   commitGap(commit: GapCommit): Promise<void>
+  commitSpan(commit: SpanCommit): Promise<void>
+  /**
+   * Emits one `history.extended`, which the store fills in, when anything was added or removed or coverage grew.
+   *
+   * @throws {CursorMovedError} when `to` is no longer known to be canonical: a reorganisation came between.
+   */
+  commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }>
   /** Moves finality on; it concerns no block in particular, so no cursor is checked. */
   commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void>
   /** Records above a block, newest first. */
   recordsAbove(chainId: bigint, blockNumber: bigint): Promise<readonly StoredRecord[]>
   /** The newest record of each position at or below a block. */
   recordsAt(positionIds: readonly bigint[], blockNumber: bigint): Promise<readonly StoredRecord[]>
+  /** A position's records between two blocks, inclusive, oldest first, at most `limit`. */
+  recordsBetween(
+    positionId: bigint,
+    bounds: { readonly from: bigint; readonly to: bigint; readonly limit: number },
+  ): Promise<readonly StoredRecord[]>
+  /** A position's coverage, oldest first, intervals of one kind that touch joined. */
+  coverage(positionId: bigint): Promise<readonly CoverageInterval[]>
+  /**
+   * Blocks below a number whose hashes are stored, with records or headers, newest first: where a reorganisation deeper
+   * than the kept headers can be looked for.
+   */
+  knownBlocks(chainId: bigint, below: bigint, limit: number): Promise<readonly BlockRef[]>
 }
 
 /** Another process moved the chain's cursor: what was about to be written is out of date. */

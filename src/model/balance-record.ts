@@ -1,3 +1,4 @@
+import type { BalanceCause } from './balance-cause.js'
 import type { Finality, BlockPoint } from './block.js'
 import type { Hash, Position } from './position.js'
 import type { TokenMetadata } from './token-metadata.js'
@@ -13,8 +14,10 @@ export interface BalanceRecord extends Position, TokenMetadata {
   readonly timestamp: Date
   /** Transactions of the block known to have moved the balance, in block order. */
   readonly transactionHashes: readonly Hash[]
-  /** True when those transactions add up to the whole change. */
-  readonly explained: boolean
+  /** Null for a first record, which is no change. */
+  readonly cause: BalanceCause | null
+  /** What of the change those transactions do not add up to, signed; 0 when they explain all of it. */
+  readonly unexplained: bigint
 }
 
 /** The newest balance of a position, with how far it is known to hold. */
@@ -26,6 +29,9 @@ export interface CurrentBalance extends BalanceRecord {
 }
 
 /** The one transaction that moved the balance, when it was exactly one. */
-export function soleTransactionHash(record: Pick<BalanceRecord, 'transactionHashes' | 'explained'>): Hash | undefined {
-  return record.explained && record.transactionHashes.length === 1 ? record.transactionHashes[0] : undefined
+export function soleTransactionHash(
+  record: Pick<BalanceRecord, 'transactionHashes' | 'cause' | 'unexplained'>,
+): Hash | undefined {
+  const explained = record.cause !== null && record.unexplained === 0n
+  return explained && record.transactionHashes.length === 1 ? record.transactionHashes[0] : undefined
 }

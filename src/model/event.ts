@@ -1,4 +1,5 @@
 import type { Address } from './address.js'
+import type { BalanceCause } from './balance-cause.js'
 import type { BlockRef } from './block.js'
 import type { Hash, Position, Token } from './position.js'
 import type { Snapshot } from './snapshot.js'
@@ -18,6 +19,9 @@ export interface BalanceChangeEvent {
   /** Present only when exactly one transaction moved the balance. */
   readonly transactionHash?: Hash | undefined
   readonly transactionHashes: readonly Hash[]
+  readonly cause: BalanceCause
+  /** What of the change the transactions do not add up to, signed. */
+  readonly unexplained: bigint
 }
 
 /** A position got its first record, or the first one of a new coverage interval; the balance may be 0. */
@@ -49,6 +53,30 @@ export interface BalanceRevertedEvent {
   readonly items: readonly RevertedItem[]
 }
 
+/** History that was not known, or was wrong, now is: records between two blocks were written anew. */
+export interface HistoryExtendedEvent {
+  readonly chainId: bigint
+  readonly tokenAddress: Token
+  readonly solverAddress: Address
+  /** The blocks whose records may differ from before, inclusive. */
+  readonly fromBlock: bigint
+  readonly toBlock: bigint
+  /** Why: missing blocks were filled in, or a check against the chain found records that were missing or wrong. */
+  readonly reason: 'backfill' | 'verify' | 'sync'
+  readonly coverage: 'exact' | 'sampled'
+  readonly added: number
+  readonly removed: number
+  /** The position's newest balance afterwards, in the token's smallest unit; null when it has no record. */
+  readonly balance: bigint | null
+}
+
+/** What is known of a token changed: its metadata, or that its balances grow by themselves. */
+export interface TokenChangedEvent extends TokenMetadata {
+  readonly chainId: bigint
+  readonly tokenAddress: Token
+  readonly accruing: boolean
+}
+
 /** The set of watched positions changed: every process reads it again. */
 export interface WatchListChangedEvent {
   readonly reason: string
@@ -59,6 +87,8 @@ export type TidemarkEvent =
   | { readonly type: 'balance.updated'; readonly data: BalanceChangeEvent }
   | { readonly type: 'position.started'; readonly data: PositionStartedEvent }
   | { readonly type: 'balance.reverted'; readonly data: BalanceRevertedEvent }
+  | { readonly type: 'history.extended'; readonly data: HistoryExtendedEvent }
+  | { readonly type: 'token.changed'; readonly data: TokenChangedEvent }
   | { readonly type: 'snapshot.saved'; readonly data: Snapshot }
   | { readonly type: 'watch-list.changed'; readonly data: WatchListChangedEvent }
 

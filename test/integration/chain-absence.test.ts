@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'
 
+import { systemClock } from '../../src/model/clock.js'
+import { networkTransport } from '../../src/chain/rpc/node-transport.js'
 import { fetchLatestHeader } from '../../src/chain/head/fetch-headers.js'
 import { HeadSubscription } from '../../src/chain/rpc/head-subscription.js'
 import { RpcClient } from '../../src/chain/rpc/rpc-client.js'
@@ -76,7 +78,14 @@ describe('an endpoint that answers nothing useful', () => {
     }
     const header = { number: '0x5', hash: `0x${'11'.repeat(32)}`, parentHash: `0x${'22'.repeat(32)}`, timestamp: '0x5' }
     const urls = [await serve(null), await serve(header)]
-    const client = new RpcClient({ chainId: 1n, urls, logger: silentLogger, signal: new AbortController().signal })
+    const client = new RpcClient({
+      chainId: 1n,
+      urls,
+      clock: systemClock,
+      transport: networkTransport,
+      logger: silentLogger,
+      signal: new AbortController().signal,
+    })
     expect((await fetchLatestHeader(client)).number).toBe(5n)
     expect(client.endpoints().map(({ healthy }) => healthy)).toEqual([false, true])
   })
@@ -98,6 +107,8 @@ describe('an endpoint that answers nothing useful', () => {
     const subscription = new HeadSubscription({
       chainId: 1n,
       urls: [`ws://127.0.0.1:${(server.address() as AddressInfo).port}`],
+      clock: systemClock,
+      transport: networkTransport,
       logger: silentLogger,
       onHead: () => undefined,
       onChange: () => undefined,

@@ -235,7 +235,7 @@ describe('following a chain whose endpoint misbehaves', () => {
     const follower = await start()
     await follower.reached(await pay())
     const [, traced] = await follower.records({ token: 'native', solver })
-    expect(traced).toMatchObject({ explained: true, transactionHashes: [expect.stringMatching(/^0x/)] })
+    expect(traced).toMatchObject({ unexplained: 0n, transactionHashes: [expect.stringMatching(/^0x/)] })
     await follower.close()
 
     proxy.intercept((call, forward) =>
@@ -248,8 +248,8 @@ describe('following a chain whose endpoint misbehaves', () => {
     for (let count = 0; count < 3; count += 1) await without.reached(await pay())
     expect((proxy.calls.get('debug_traceBlockByHash') ?? 0) - asked).toBe(1)
     const records = await without.records({ token: 'native', solver })
-    expect(records.slice(1).map(({ explained, transactionHashes }) => ({ explained, transactionHashes }))).toEqual(
-      Array.from({ length: 3 }, () => ({ explained: false, transactionHashes: [] })),
+    expect(records.slice(1).map(({ cause, transactionHashes }) => ({ cause, transactionHashes }))).toEqual(
+      Array.from({ length: 3 }, () => ({ cause: 'unknown', transactionHashes: [] })),
     )
     await compare(without, records[0]?.blockNumber)
   })
@@ -269,7 +269,7 @@ describe('a trace that takes too long', () => {
     await follower.reached(head)
     expect(waiting).toHaveLength(1)
     const [, record] = await follower.records({ token: 'native', solver })
-    expect(record).toMatchObject({ blockNumber: head, explained: false })
+    expect(record).toMatchObject({ blockNumber: head, cause: 'unknown' })
     for (const answer of waiting) answer()
     await compare(follower)
   })

@@ -107,7 +107,7 @@ describe('a token that can be read only now and then', () => {
     await follower.reached(again)
     expect(await state()).toMatchObject({ balance: 75n, blockNumber: again, previousBalance: 70n, staleReason: null })
     // The change happened in a block that could not be read: no transaction of this one is named for it.
-    expect(await state()).toMatchObject({ transactionHashes: [], explained: false })
+    expect(await state()).toMatchObject({ transactionHashes: [], cause: 'unknown' })
     expect((await follower.records({ token, solver })).map(({ balance }) => balance)).toEqual([70n, 75n])
   })
 

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
+import { systemClock } from '../../src/model/clock.js'
 import { EventTailer } from '../../src/events/event-tailer.js'
 import type { LoggedEvent, TidemarkEvent } from '../../src/model/event.js'
 import { silentLogger } from '../../src/model/logger.js'
@@ -39,7 +40,7 @@ describe('the event log', () => {
     database.transaction((transaction) => appendEvents(transaction, reasons.map(event)))
 
   const startTailer = async (): Promise<{ tailer: EventTailer; seen: LoggedEvent[] }> => {
-    const tailer = new EventTailer({ log, logger: silentLogger })
+    const tailer = new EventTailer({ clock: systemClock, log, logger: silentLogger })
     tailers.push(tailer)
     const seen: LoggedEvent[] = []
     await tailer.start()

@@ -23,9 +23,9 @@ describe('attributeNative', () => {
   it('counts only the fee of a transaction that failed', () => {
     const failed = transaction(1, { from: wallet, to: other, value: 70n, fee: 5n, succeeded: false })
     expect(attribute(-5n, [failed])).toEqual(explainedBy(1))
-    expect(attribute(70n, [transaction(2, { from: other, to: wallet, value: 70n, succeeded: false })]).explained).toBe(
-      false,
-    )
+    expect(
+      attribute(70n, [transaction(2, { from: other, to: wallet, value: 70n, succeeded: false })]).unexplained,
+    ).toBe(70n)
   })
 
   it('counts only the fee of a transaction to itself', () => {
@@ -52,12 +52,16 @@ describe('attributeNative', () => {
   it('counts the tips that the producer of the block earns', () => {
     const transactions = [transaction(1, { tip: 2n }), transaction(2, { tip: 3n, succeeded: false })]
     expect(attribute(5n, transactions, { producer: wallet })).toEqual(explainedBy(1, 2))
-    expect(attribute(5n, transactions, { producer: other })).toEqual({ transactionHashes: [], explained: false })
+    expect(attribute(5n, transactions, { producer: other })).toEqual({
+      transactionHashes: [],
+      cause: 'unknown',
+      unexplained: 5n,
+    })
   })
 
   it('names what touched the wallet but claims nothing when the sum does not fit', () => {
     const step = attribute(71n, [transaction(1, { from: other, to: wallet, value: 70n })])
-    expect(step).toEqual({ transactionHashes: [hashOf(1)], explained: false })
+    expect(step).toEqual({ transactionHashes: [hashOf(1)], cause: 'transfer', unexplained: 1n })
   })
 
   it('counts what traces show inside contracts instead of the value of the body', () => {
@@ -75,7 +79,7 @@ describe('attributeNative', () => {
       ],
       [hashOf(2), [{ from: contract, to: wallet, value: 6n }]],
     ])
-    expect(attribute(25n, transactions)).toMatchObject({ explained: false })
+    expect(attribute(25n, transactions)).not.toMatchObject({ unexplained: 0n })
     expect(attribute(25n, transactions, { traces })).toEqual(explainedBy(1, 2))
   })
 })
@@ -105,7 +109,7 @@ function transaction(number: number, fields: Partial<BlockTransaction>): BlockTr
 }
 
 function explainedBy(...numbers: number[]) {
-  return { transactionHashes: numbers.map(hashOf), explained: true }
+  return { transactionHashes: numbers.map(hashOf), cause: 'transfer', unexplained: 0n }
 }
 
 function hashOf(number: number): Hash {

@@ -29,7 +29,7 @@ export function attributeNative(
     sum += amounts.reduce((total, amount) => total + amount, 0n)
     transactionHashes.push(transaction.hash)
   }
-  return { transactionHashes, explained: sum === delta }
+  return { transactionHashes, cause: transactionHashes.length === 0 ? 'unknown' : 'transfer', unexplained: delta - sum }
 }
 
 /** What a transaction's body tells of the value it moved. */

@@ -13,40 +13,46 @@ const token: Address = `0x${'c3'.repeat(20)}`
 describe('attributeToken', () => {
   it('explains transfers in and out, in block order', () => {
     const logs = [log(3, [TRANSFER, word(wallet), word(other)], 4n), log(1, [TRANSFER, word(other), word(wallet)], 10n)]
-    expect(attribute(6n, logs)).toEqual({ transactionHashes: [hashOf(1), hashOf(3)], explained: true })
+    expect(attribute(6n, logs)).toEqual({
+      transactionHashes: [hashOf(1), hashOf(3)],
+      cause: 'transfer',
+      unexplained: 0n,
+    })
   })
 
   it('names a transaction once, however many transfers it makes', () => {
     const logs = [log(1, [TRANSFER, word(other), word(wallet)], 10n), log(1, [TRANSFER, word(other), word(wallet)], 5n)]
-    expect(attribute(15n, logs)).toEqual({ transactionHashes: [hashOf(1)], explained: true })
+    expect(attribute(15n, logs)).toEqual({ transactionHashes: [hashOf(1)], cause: 'transfer', unexplained: 0n })
   })
 
   it('explains the wrapping and unwrapping of WETH9, which emits no transfer', () => {
     expect(attribute(7n, [log(1, [DEPOSIT, word(wallet)], 7n)])).toEqual({
       transactionHashes: [hashOf(1)],
-      explained: true,
+      cause: 'transfer',
+      unexplained: 0n,
     })
     expect(attribute(-7n, [log(1, [WITHDRAWAL, word(wallet)], 7n)])).toEqual({
       transactionHashes: [hashOf(1)],
-      explained: true,
+      cause: 'transfer',
+      unexplained: 0n,
     })
   })
 
   it('does not count a deposit twice for tokens that emit a transfer beside it', () => {
     const zero: Address = `0x${'00'.repeat(20)}`
     const logs = [log(1, [DEPOSIT, word(wallet)], 7n), log(1, [TRANSFER, word(zero), word(wallet)], 7n)]
-    expect(attribute(7n, logs)).toEqual({ transactionHashes: [hashOf(1)], explained: true })
+    expect(attribute(7n, logs)).toEqual({ transactionHashes: [hashOf(1)], cause: 'transfer', unexplained: 0n })
   })
 
   it('counts nothing for a transfer to itself', () => {
     const logs = [log(1, [TRANSFER, word(wallet), word(wallet)], 9n), log(2, [TRANSFER, word(other), word(wallet)], 2n)]
-    expect(attribute(2n, logs)).toMatchObject({ explained: true })
+    expect(attribute(2n, logs)).toMatchObject({ unexplained: 0n })
   })
 
   it('claims nothing when a token took a fee, emitted a phantom transfer or rebased', () => {
     const arrived = [log(1, [TRANSFER, word(other), word(wallet)], 100n)]
-    expect(attribute(98n, arrived)).toEqual({ transactionHashes: [hashOf(1)], explained: false })
-    expect(attribute(3n, [])).toEqual({ transactionHashes: [], explained: false })
+    expect(attribute(98n, arrived)).toEqual({ transactionHashes: [hashOf(1)], cause: 'unknown', unexplained: -2n })
+    expect(attribute(3n, [])).toEqual({ transactionHashes: [], cause: 'unknown', unexplained: 3n })
   })
 
   it('leaves out other tokens, other wallets, and events of the same name with other fields', () => {
@@ -58,7 +64,7 @@ describe('attributeToken', () => {
       log(5, [DEPOSIT, word(other)], 5n),
       log(6, [TRANSFER], 5n),
     ]
-    expect(attribute(5n, logs)).toEqual({ transactionHashes: [], explained: false })
+    expect(attribute(5n, logs)).toEqual({ transactionHashes: [], cause: 'unknown', unexplained: 5n })
   })
 })
 

@@ -23,9 +23,10 @@ export function attributeToken({ position, delta }: BalanceChange, logs: readonl
     .toSorted((a, b) => a.log.transactionIndex - b.log.transactionIndex)
   const transfers = movements.filter((movement) => movement.isTransfer)
   for (const candidate of [transfers, movements]) {
-    if (sumOf(candidate) === delta) return { transactionHashes: hashesOf(candidate), explained: true }
+    if (sumOf(candidate) === delta)
+      return { transactionHashes: hashesOf(candidate), cause: 'transfer', unexplained: 0n }
   }
-  return { transactionHashes: hashesOf(movements), explained: false }
+  return { transactionHashes: hashesOf(movements), cause: 'unknown', unexplained: delta - sumOf(movements) }
 }
 
 function movementOf(log: TransferLog, wallet: Address): Movement | null {

@@ -13,7 +13,7 @@ import { fetchValueTransfers } from './fetch-value-transfers.js'
  * Finds the transactions of a block that moved balances. The balances themselves are never taken from here: logs and
  * bodies only tell which transaction did what the state shows.
  *
- * @returns attributions by `positionKey`; `explained` is true only where the found movements add up to the change.
+ * @returns attributions by `positionKey`; `unexplained` is 0 only where the found movements add up to the change.
  */
 export async function attributeChanges(
   client: RpcClient,
@@ -53,7 +53,7 @@ async function attributeNatives(
       changes.map((change) => [positionKey(change.position), attributeNative(change, activity, traces ?? undefined)]),
     )
   const attributions = attribute()
-  if ([...attributions.values()].every(({ explained }) => explained)) return attributions
+  if ([...attributions.values()].every(({ unexplained }) => unexplained === 0n)) return attributions
   const traces = await fetchValueTransfers(client, header)
   return traces === null ? attributions : attribute(traces)
 }

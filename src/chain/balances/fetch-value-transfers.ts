@@ -1,5 +1,6 @@
 import type { Address } from '../../model/address.js'
 import { parseAddress } from '../../model/address.js'
+import type { Clock } from '../../model/clock.js'
 import type { BlockHeader } from '../../model/block.js'
 import type { Hash } from '../../model/position.js'
 import { decodeArray, decodeHash, decodeObject, decodeQuantity } from '../rpc/quantity.js'
@@ -33,29 +34,29 @@ export function fetchValueTransfers(
 ): Promise<ReadonlyMap<Hash, readonly ValueTransfer[]> | null> {
   return client.run(async (session) => {
     const restUntilMs = session.memory.get(MEMORY_KEY)
-    if (typeof restUntilMs === 'number' && Date.now() < restUntilMs) return null
+    if (typeof restUntilMs === 'number' && client.clock.monotonicMs() < restUntilMs) return null
     try {
       const asked = session.request('debug_traceBlockByHash', [header.hash, { tracer: 'callTracer' }])
-      const answer = await withinTime(asked, TIMEOUT_MS)
+      const answer = await withinTime(client.clock, asked)
       return new Map(decodeArray(answer, 'block trace').map(readTransaction))
     } catch (error) {
       if (client.signal.aborted) throw error
-      session.memory.set(MEMORY_KEY, Date.now() + REST_MS)
+      session.memory.set(MEMORY_KEY, client.clock.monotonicMs() + REST_MS)
       return null
     }
   })
 }
 
 /** The answer, or a failure when it takes too long; a late answer or failure is passed over. */
-async function withinTime(answer: Promise<unknown>, timeoutMs: number): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined
+async function withinTime(clock: Clock, answer: Promise<unknown>): Promise<unknown> {
+  let callOff = (): void => undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new TransportError(`no trace within ${timeoutMs} ms`)), timeoutMs)
+    callOff = clock.schedule(TIMEOUT_MS, () => reject(new TransportError(`no trace within ${TIMEOUT_MS} ms`)))
   })
   try {
     return await Promise.race([answer, late])
   } finally {
-    clearTimeout(timer)
+    callOff()
   }
 }
 

@@ -25,7 +25,7 @@ export class MetadataReader {
   async read(header: BlockHeader, positions: readonly WatchedPosition[]): Promise<ReadonlyMap<Token, TokenMetadata>> {
     const due = new Set<Token>()
     for (const { token } of positions) {
-      if (Date.now() >= (this.#dueAtMs.get(token) ?? 0)) due.add(token)
+      if (this.#client.clock.monotonicMs() >= (this.#dueAtMs.get(token) ?? 0)) due.add(token)
     }
     if (due.size === 0) return new Map()
     const contracts = [...due].filter((token) => token !== 'native')
@@ -33,7 +33,10 @@ export class MetadataReader {
     if (due.has('native')) metadata.set('native', this.#native)
     for (const [token, { decimals, symbol, name }] of metadata) {
       const complete = decimals !== null && symbol !== null && name !== null
-      this.#dueAtMs.set(token, Date.now() + (complete || token === 'native' ? REREAD_MS : REREAD_INCOMPLETE_MS))
+      this.#dueAtMs.set(
+        token,
+        this.#client.clock.monotonicMs() + (complete || token === 'native' ? REREAD_MS : REREAD_INCOMPLETE_MS),
+      )
     }
     return metadata
   }

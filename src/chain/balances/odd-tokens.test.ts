@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
+import { systemClock } from '../../model/clock.js'
+import { networkTransport } from '../../chain/rpc/node-transport.js'
 import type { Address } from '../../model/address.js'
 import type { BlockHeader } from '../../model/block.js'
 import { silentLogger } from '../../model/logger.js'
@@ -43,7 +45,14 @@ beforeAll(async () => {
     bytes32: await deploy(bytes32Token.bytecode),
     hostile: await deploy(hostileNameToken.bytecode),
   }
-  client = new RpcClient({ chainId: 31_337n, urls: [anvil.rpcUrl], logger: silentLogger, signal: stopping.signal })
+  client = new RpcClient({
+    chainId: 31_337n,
+    urls: [anvil.rpcUrl],
+    clock: systemClock,
+    transport: networkTransport,
+    logger: silentLogger,
+    signal: stopping.signal,
+  })
   header = await fetchLatestHeader(client)
   const [token] = world.tokens
   const [solver] = world.solvers

@@ -1,5 +1,6 @@
 import type { BlockHeader } from '../../model/block.js'
 import type { BalanceReading, WatchedPosition } from '../../model/chain-event.js'
+import type { Clock } from '../../model/clock.js'
 import { TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
@@ -46,7 +47,7 @@ export function readBalances(
 ): Promise<readonly BalanceReading[]> {
   if (positions.length === 0) return Promise.resolve([])
   return client.run(async (session) => {
-    const scanning = await scanningOf(session, header, logger)
+    const scanning = await scanningOf(session, header, { logger, clock: client.clock })
     const answers = await scanAll(session, header, { scanning, queries: positions })
     return positions.map((position, index) => {
       const { chainId, token, solver } = position
@@ -58,12 +59,16 @@ export function readBalances(
 }
 
 /** Finds out once per endpoint which way of reading it supports, by trying each on this block. */
-async function scanningOf(session: EndpointSession, header: BlockHeader, logger: Logger): Promise<Scanning> {
+async function scanningOf(
+  session: EndpointSession,
+  header: BlockHeader,
+  { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
+): Promise<Scanning> {
   const known = session.memory.get(MEMORY_KEY) as Scanning | undefined
-  if (known?.mode === 'override' || (known !== undefined && Date.now() - known.probedAtMs < PROBE_AGAIN_MS))
+  if (known?.mode === 'override' || (known !== undefined && clock.monotonicMs() - known.probedAtMs < PROBE_AGAIN_MS))
     return known
   const mode = await probeMode(session, header)
-  const scanning: Scanning = { mode, probedAtMs: Date.now(), chunk: chunkSizes[mode].start }
+  const scanning: Scanning = { mode, probedAtMs: clock.monotonicMs(), chunk: chunkSizes[mode].start }
   session.memory.set(MEMORY_KEY, scanning)
   logger.info({ endpoint: session.host, mode }, 'way of reading balances chosen')
   return scanning

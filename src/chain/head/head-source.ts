@@ -1,8 +1,10 @@
 import type { BlockHeader } from '../../model/block.js'
 import type { EndpointStatus } from '../../model/chain-state.js'
+import type { Clock } from '../../model/clock.js'
 import type { Logger } from '../../model/logger.js'
 import type { Hash } from '../../model/position.js'
 import { HeadSubscription } from '../rpc/head-subscription.js'
+import type { NodeTransport } from '../rpc/node-transport.js'
 import type { RpcClient } from '../rpc/rpc-client.js'
 import { fetchHeaderByHash, fetchHeadersByNumber, fetchLatestHeader } from './fetch-headers.js'
 import type { HeaderSource } from './link-head.js'
@@ -23,6 +25,8 @@ export interface HeadSourceOptions {
   /** Time between polls; null lets the source follow the chain's own pace. */
   readonly pollIntervalMs: number | null
   readonly blockTimeMs: number | null
+  readonly clock: Clock
+  readonly transport: NodeTransport
   readonly logger: Logger
 }
 
@@ -52,6 +56,8 @@ export class HeadSource implements HeaderSource {
         : new HeadSubscription({
             chainId: options.chainId,
             urls: options.wsUrls,
+            clock: options.clock,
+            transport: options.transport,
             logger: options.logger,
             onHead: (header) => this.#push(header),
             // Heads between the last look and the subscription were pushed to nobody.
@@ -77,7 +83,9 @@ export class HeadSource implements HeaderSource {
     this.#due = false
     const polled = await fetchLatestHeader(this.#options.client)
     if (silent && this.#subscription?.live === true && this.#seen !== null && polled.number > this.#seen.number) {
-      this.#subscription.restart(`no head for ${Date.now() - this.#seenAtMs} ms while the chain went on`)
+      this.#subscription.restart(
+        `no head for ${this.#options.clock.monotonicMs() - this.#seenAtMs} ms while the chain went on`,
+      )
     }
     this.#note(polled)
     return polled
@@ -128,7 +136,7 @@ export class HeadSource implements HeaderSource {
       this.#blockTimeMs = 0.8 * this.#blockTimeMs + 0.2 * Math.min(Math.max(measuredMs, POLL_MS_MIN), 60_000)
     }
     this.#seen = header
-    this.#seenAtMs = Date.now()
+    this.#seenAtMs = this.#options.clock.monotonicMs()
   }
 
   /** @returns `silence` when heads should have been pushed all the while, and none was. */
@@ -139,12 +147,12 @@ export class HeadSource implements HeaderSource {
     const pushed = this.#subscription?.live === true && !this.#due
     await new Promise<void>((resolve) => {
       const finish = (): void => {
-        clearTimeout(timer)
+        callOff()
         signal.removeEventListener('abort', finish)
         this.#wake = null
         resolve()
       }
-      const timer = setTimeout(finish, waitMs)
+      const callOff = this.#options.clock.schedule(waitMs, finish)
       signal.addEventListener('abort', finish)
       this.#wake = finish
     })
@@ -160,7 +168,7 @@ export class HeadSource implements HeaderSource {
     if (this.#due || this.#seen === null) return 0
     if (this.#subscription?.live === true) return Math.max(SILENCE_MS_MIN, 3 * this.#blockTimeMs)
     if (this.#options.pollIntervalMs !== null) return this.#options.pollIntervalMs
-    const dueInMs = this.#seenAtMs + 0.97 * this.#blockTimeMs - Date.now()
+    const dueInMs = this.#seenAtMs + 0.97 * this.#blockTimeMs - this.#options.clock.monotonicMs()
     return Math.min(POLL_MS_MAX, Math.max(POLL_MS_MIN, dueInMs > 0 ? dueInMs : this.#blockTimeMs / 5))
   }
 }

@@ -1,17 +1,15 @@
-import WebSocket from 'ws'
-
 import type { BlockHeader } from '../../model/block.js'
 import type { EndpointStatus } from '../../model/chain-state.js'
+import type { Clock } from '../../model/clock.js'
 import { messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import { decodeHeader } from './decode-header.js'
 import { EndpointSecrets } from './endpoint-secrets.js'
+import type { NodeSocket, NodeTransport } from './node-transport.js'
 import { decodeQuantity, isObject } from './quantity.js'
 
-const HANDSHAKE_TIMEOUT_MS = 10_000
 /** From the first byte to the subscription. */
 const SUBSCRIBE_TIMEOUT_MS = 15_000
-const FRAME_BYTES_MAX = 1024 * 1024
 const RECONNECT_MS = 500
 const RECONNECT_MS_MAX = 30_000
 const CHAIN_ID_REQUEST = 1
@@ -21,6 +19,8 @@ export interface HeadSubscriptionOptions {
   readonly chainId: bigint
   /** In order of preference; after a failure the next one is tried, for ever. */
   readonly urls: readonly string[]
+  readonly clock: Clock
+  readonly transport: NodeTransport
   readonly logger: Logger
   readonly onHead: (header: BlockHeader) => void
   /** The subscription began or was lost: heads may have been missed. */
@@ -34,8 +34,8 @@ export interface HeadSubscriptionOptions {
 export class HeadSubscription {
   readonly #options: HeadSubscriptionOptions
   readonly #logger: Logger
-  #socket: WebSocket | null = null
-  #timer: NodeJS.Timeout | null = null
+  #socket: NodeSocket | null = null
+  #callOffOpening: () => void = () => undefined
   #failures = 0
   #urlIndex = 0
   #subscribed = false
@@ -72,7 +72,7 @@ export class HeadSubscription {
 
   close(): void {
     this.#closed = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#callOffOpening()
     this.#socket?.terminate()
   }
 
@@ -80,18 +80,12 @@ export class HeadSubscription {
     const url = this.#options.urls[this.#urlIndex]
     if (url === undefined || this.#closed) return
     const secrets = new EndpointSecrets(url)
-    const socket = new WebSocket(url, {
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      maxPayload: FRAME_BYTES_MAX,
-      perMessageDeflate: false,
-      followRedirects: false,
-    })
+    const socket = this.#options.transport.openSocket(url)
     this.#socket = socket
-    const unsubscribed = setTimeout(() => {
+    this.#onceSubscribed = this.#options.clock.schedule(SUBSCRIBE_TIMEOUT_MS, () => {
       this.#lastError = `no subscription within ${SUBSCRIBE_TIMEOUT_MS} ms`
       socket.terminate()
-    }, SUBSCRIBE_TIMEOUT_MS)
-    this.#onceSubscribed = () => clearTimeout(unsubscribed)
+    })
     socket.on('open', () => {
       this.#logger.info({ endpoint: secrets.host }, 'websocket connected')
       send(socket, CHAIN_ID_REQUEST, 'eth_chainId', [])
@@ -101,12 +95,12 @@ export class HeadSubscription {
       this.#lastError = secrets.clean(messageOf(error))
     })
     socket.on('close', () => {
-      clearTimeout(unsubscribed)
+      this.#onceSubscribed()
       this.#onClose(secrets.host)
     })
   }
 
-  #onMessage(socket: WebSocket, data: Buffer, secrets: EndpointSecrets): void {
+  #onMessage(socket: NodeSocket, data: Buffer, secrets: EndpointSecrets): void {
     try {
       const message: unknown = JSON.parse(data.toString('utf8'))
       if (!isObject(message)) return
@@ -124,7 +118,7 @@ export class HeadSubscription {
     }
   }
 
-  #onChainId(socket: WebSocket, message: Readonly<Record<string, unknown>>): void {
+  #onChainId(socket: NodeSocket, message: Readonly<Record<string, unknown>>): void {
     const served = decodeQuantity(message['result'], 'eth_chainId')
     if (served === this.#options.chainId) return send(socket, SUBSCRIBE_REQUEST, 'eth_subscribe', ['newHeads'])
     this.#lastError = `expected chain id ${this.#options.chainId}, the endpoint serves ${served}`
@@ -133,7 +127,7 @@ export class HeadSubscription {
     socket.terminate()
   }
 
-  #onSubscribed(socket: WebSocket, message: Readonly<Record<string, unknown>>): void {
+  #onSubscribed(socket: NodeSocket, message: Readonly<Record<string, unknown>>): void {
     if (typeof message['result'] !== 'string') {
       this.#lastError = 'the endpoint refused eth_subscribe newHeads'
       this.#logger.warn({}, 'websocket subscription refused')
@@ -155,16 +149,17 @@ export class HeadSubscription {
     this.#failures += 1
     this.#urlIndex = (this.#urlIndex + 1) % this.#options.urls.length
     const waitMs =
-      Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** Math.min(this.#failures - 1, 10)) * (0.75 + Math.random() / 2)
+      Math.min(RECONNECT_MS_MAX, RECONNECT_MS * 2 ** Math.min(this.#failures - 1, 10)) *
+      (0.75 + this.#options.clock.random() / 2)
     this.#logger.warn(
       { endpoint: host, failures: this.#failures, waitMs: Math.round(waitMs), error: this.#lastError },
       'websocket disconnected, connecting again',
     )
-    this.#timer = setTimeout(() => this.#open(), waitMs)
+    this.#callOffOpening = this.#options.clock.schedule(waitMs, () => this.#open())
     this.#options.onChange()
   }
 }
 
-function send(socket: WebSocket, id: number, method: string, params: readonly unknown[]): void {
+function send(socket: NodeSocket, id: number, method: string, params: readonly unknown[]): void {
   socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
 }

@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net'
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
+import { systemClock } from '../../model/clock.js'
+import { networkTransport } from '../../chain/rpc/node-transport.js'
 import { silentLogger } from '../../model/logger.js'
 import { HttpEndpoint } from './http-endpoint.js'
 import type { RpcOutcome } from './http-endpoint.js'
@@ -44,7 +46,12 @@ afterAll(async () => {
 
 let endpoint: HttpEndpoint
 beforeEach(() => {
-  endpoint = new HttpEndpoint({ url: `${url}/v2/${key}`, logger: silentLogger })
+  endpoint = new HttpEndpoint({
+    url: `${url}/v2/${key}`,
+    clock: systemClock,
+    transport: networkTransport,
+    logger: silentLogger,
+  })
 })
 
 describe('a single request', () => {
@@ -126,7 +133,12 @@ describe('a single request', () => {
   })
 
   it('sends credentials of the address as a header', async () => {
-    const open = new HttpEndpoint({ url: url.replace('//', '//us%40er:pa%3Ass@'), logger: silentLogger })
+    const open = new HttpEndpoint({
+      url: url.replace('//', '//us%40er:pa%3Ass@'),
+      clock: systemClock,
+      transport: networkTransport,
+      logger: silentLogger,
+    })
     respond = ([id], response) => response.end(JSON.stringify({ id, result: true }))
     await open.request({ method: 'm', params: [] }, signal)
     expect(headers['authorization']).toBe(`Basic ${Buffer.from('us@er:pa:ss').toString('base64')}`)

@@ -1,6 +1,8 @@
 import { TidemarkError, messageOf } from '../../model/errors.js'
+import type { Clock } from '../../model/clock.js'
 import type { Logger } from '../../model/logger.js'
 import { EndpointSecrets } from './endpoint-secrets.js'
+import type { NodeTransport } from './node-transport.js'
 import { isObject } from './quantity.js'
 import { MalformedAnswerError, NodeError, RateLimitedError, TransportError, classifyNodeError } from './rpc-errors.js'
 
@@ -20,6 +22,8 @@ export type RpcOutcome =
 
 export interface HttpEndpointOptions {
   readonly url: string
+  readonly clock: Clock
+  readonly transport: NodeTransport
   readonly logger: Logger
   /** Called once for each call sent, so that requests can be counted by method. */
   readonly onRequest?: ((method: string) => void) | undefined
@@ -31,6 +35,8 @@ export class HttpEndpoint {
   readonly #headers: Record<string, string>
   readonly #secrets: EndpointSecrets
   readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #transport: NodeTransport
   readonly #onRequest: (method: string) => void
   #nextId = 1
 
@@ -46,6 +52,8 @@ export class HttpEndpoint {
       url.password = ''
     }
     this.#url = url.href
+    this.#clock = options.clock
+    this.#transport = options.transport
     this.#logger = options.logger.child({ endpoint: this.#secrets.host })
     this.#onRequest = options.onRequest ?? (() => undefined)
   }
@@ -75,7 +83,7 @@ export class HttpEndpoint {
       this.#onRequest(call.method)
       return { jsonrpc: '2.0', id: firstId + index, method: call.method, params: call.params }
     })
-    const startedAt = performance.now()
+    const startedAt = this.#clock.monotonicMs()
     const methods = calls.length === 1 ? calls[0]?.method : `${calls[0]?.method} and ${calls.length - 1} more`
     this.#logger.debug({ method: methods, calls: calls.length }, 'rpc request')
     try {
@@ -83,7 +91,7 @@ export class HttpEndpoint {
       const outcomes = this.#outcomes(calls, firstId, answer)
       const failed = outcomes.filter((outcome) => !outcome.ok).length
       this.#logger.debug(
-        { method: methods, failed, durationMs: Math.round(performance.now() - startedAt) },
+        { method: methods, failed, durationMs: Math.round(this.#clock.monotonicMs() - startedAt) },
         'rpc result',
       )
       return outcomes
@@ -97,13 +105,13 @@ export class HttpEndpoint {
   async #post(body: string, signal: AbortSignal): Promise<unknown> {
     const exchange = new AbortController()
     const stop = (): void => exchange.abort()
-    const timer = setTimeout(stop, REQUEST_TIMEOUT_MS)
+    const callOff = this.#clock.schedule(REQUEST_TIMEOUT_MS, stop)
     signal.addEventListener('abort', stop)
     try {
       signal.throwIfAborted()
       return await this.#exchange(body, exchange.signal)
     } finally {
-      clearTimeout(timer)
+      callOff()
       signal.removeEventListener('abort', stop)
     }
   }
@@ -132,7 +140,13 @@ export class HttpEndpoint {
 
   async #fetch(body: string, signal: AbortSignal): Promise<Response> {
     try {
-      return await fetch(this.#url, { method: 'POST', headers: this.#headers, body, redirect: 'error', signal })
+      return await this.#transport.fetch(this.#url, {
+        method: 'POST',
+        headers: this.#headers,
+        body,
+        redirect: 'error',
+        signal,
+      })
     } catch (error) {
       throw this.#transportError(error)
     }

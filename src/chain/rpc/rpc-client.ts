@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
+import type { Clock } from '../../model/clock.js'
 import type { EndpointStatus } from '../../model/chain-state.js'
 import { RetryableError, TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import type { NodeTransport } from './node-transport.js'
 import { HttpEndpoint } from './http-endpoint.js'
 import type { RpcCall, RpcOutcome } from './http-endpoint.js'
 import { decodeQuantity } from './quantity.js'
@@ -46,6 +46,8 @@ export interface RpcClientOptions {
   readonly chainId: bigint
   /** In order of preference. */
   readonly urls: readonly string[]
+  readonly clock: Clock
+  readonly transport: NodeTransport
   readonly logger: Logger
   readonly signal: AbortSignal
 }
@@ -54,6 +56,7 @@ export interface RpcClientOptions {
 export class RpcClient {
   readonly #chainId: bigint
   readonly #logger: Logger
+  readonly #clock: Clock
   readonly #signal: AbortSignal
   readonly #states: readonly EndpointState[]
   #preferred = 0
@@ -63,16 +66,27 @@ export class RpcClient {
   constructor(options: RpcClientOptions) {
     this.#chainId = options.chainId
     this.#logger = options.logger
+    this.#clock = options.clock
     this.#signal = options.signal
     const onRequest = (method: string): void => void this.requests.set(method, (this.requests.get(method) ?? 0) + 1)
     this.#states = options.urls.map((url) => ({
-      endpoint: new HttpEndpoint({ url, logger: options.logger, onRequest }),
+      endpoint: new HttpEndpoint({
+        url,
+        clock: options.clock,
+        transport: options.transport,
+        logger: options.logger,
+        onRequest,
+      }),
       memory: new Map(),
       verified: false,
       failures: 0,
       downUntilMs: 0,
       lastError: null,
     }))
+  }
+
+  get clock(): Clock {
+    return this.#clock
   }
 
   get signal(): AbortSignal {
@@ -143,7 +157,7 @@ export class RpcClient {
 
   /** The preferred endpoint, unless it is down and another one is up; the one that is back soonest when all are down. */
   #choose(): EndpointState {
-    const nowMs = Date.now()
+    const nowMs = this.#clock.monotonicMs()
     const inOrder = this.#states.map((_, offset) => (this.#preferred + offset) % this.#states.length)
     const usable = inOrder.find((index) => (this.#states[index]?.downUntilMs ?? Infinity) <= nowMs)
     const soonest = inOrder.toSorted(
@@ -194,13 +208,14 @@ export class RpcClient {
     state.verified = false
     const restMs = error instanceof RateLimitedError ? error.retryAfterMs : undefined
     const downMs = error instanceof WrongChainError ? DOWN_MS_MAX : Math.min(DOWN_MS_MAX, DOWN_MS * state.failures)
-    state.downUntilMs = Date.now() + (restMs ?? downMs)
+    state.downUntilMs = this.#clock.monotonicMs() + (restMs ?? downMs)
   }
 
   async #backOff(attempt: number, error: unknown): Promise<void> {
     const asked = error instanceof RateLimitedError && this.#states.length === 1 ? error.retryAfterMs : undefined
-    const waitMs = asked ?? Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + Math.random() / 2)
+    const waitMs =
+      asked ?? Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + this.#clock.random() / 2)
     this.#logger.info({ attempt, waitMs: Math.round(waitMs), error: messageOf(error) }, 'rpc request is tried again')
-    await sleep(waitMs, undefined, { signal: this.#signal })
+    await this.#clock.sleep(waitMs, this.#signal)
   }
 }

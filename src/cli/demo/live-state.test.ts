@@ -22,6 +22,8 @@ function listed(tokenAddress: string, blockNumber: number, balance: string): Wir
     formatted: balance,
     previousBalance: '40',
     transactionHashes: [],
+    cause: 'unknown',
+    unexplained: '0',
     decimals: 6,
     tokenSymbol: 'USDC',
     ...at(blockNumber),
@@ -42,6 +44,8 @@ function changed(tokenAddress: string, blockNumber: number, [before, after]: [bi
     changeAmount: String(after - before),
     ...at(blockNumber),
     transactionHashes: [],
+    cause: 'unknown',
+    unexplained: '0',
     seq: blockNumber,
   }
 }

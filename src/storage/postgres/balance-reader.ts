@@ -5,6 +5,7 @@ import type {
   HistoryRequest,
   Page,
 } from '../../ledger/balance-reader.js'
+import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
 import { finalityOf } from '../../model/block.js'
 import type { Position } from '../../model/position.js'
@@ -14,7 +15,7 @@ import { toBigInt } from './ledger-queries.js'
 
 const recordColumns = `
   record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
-  record.transaction_hashes, record.explained, record.decimals, record.symbol, record.name`
+  record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`
 
 interface RecordColumns {
   readonly block_number: string
@@ -23,7 +24,8 @@ interface RecordColumns {
   readonly balance: string
   readonly previous_balance: string | null
   readonly transaction_hashes: readonly Buffer[]
-  readonly explained: boolean
+  readonly cause: BalanceCause | null
+  readonly unexplained: string
   readonly decimals: number | null
   readonly symbol: string | null
   readonly name: string | null
@@ -172,7 +174,8 @@ function readRecord(position: Position, row: RecordColumns): BalanceRecord {
     blockHash: toHash(row.block_hash),
     timestamp: row.timestamp,
     transactionHashes: row.transaction_hashes.map(toHash),
-    explained: row.explained,
+    cause: row.cause,
+    unexplained: BigInt(row.unexplained),
     decimals: row.decimals,
     symbol: row.symbol,
     name: row.name,

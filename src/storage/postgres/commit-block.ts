@@ -24,17 +24,17 @@ async function insertRecords(transaction: Queryable, { header, records }: BlockC
     text: `
       with inserted as (
         insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance,
-          previous_balance, transaction_hashes, explained, decimals, symbol, name)
+          previous_balance, transaction_hashes, cause, unexplained, decimals, symbol, name)
         select id, $1, $2, $3, balance, previous,
           (select coalesce(array_agg(decode(hash, 'hex') order by place), '{}')
            from unnest(string_to_array(hashes, ',')) with ordinality as listed (hash, place)),
-          explained, decimals, symbol, name
-        from unnest($4::bigint[], $5::numeric[], $6::numeric[], $7::text[], $8::boolean[], $9::smallint[], $10::text[], $11::text[])
-          as entry (id, balance, previous, hashes, explained, decimals, symbol, name)
+          cause, unexplained, decimals, symbol, name
+        from unnest($4::bigint[], $5::numeric[], $6::numeric[], $7::text[], $8::text[], $9::numeric[], $10::smallint[], $11::text[], $12::text[])
+          as entry (id, balance, previous, hashes, cause, unexplained, decimals, symbol, name)
         on conflict (position_id, block_number) do update
         set block_hash = excluded.block_hash, timestamp = excluded.timestamp, balance = excluded.balance,
             previous_balance = excluded.previous_balance, transaction_hashes = excluded.transaction_hashes,
-            explained = excluded.explained
+            cause = excluded.cause, unexplained = excluded.unexplained
         returning position_id, balance
       )
       update tidemark.position set record_number = $1, balance = inserted.balance
@@ -47,7 +47,8 @@ async function insertRecords(transaction: Queryable, { header, records }: BlockC
       records.map((record) => record.balance.toString()),
       records.map((record) => record.previousBalance?.toString() ?? null),
       records.map((record) => record.transactionHashes.map((hash) => hash.slice(2)).join(',')),
-      records.map((record) => record.explained),
+      records.map((record) => record.cause),
+      records.map((record) => record.unexplained.toString()),
       records.map((record) => record.metadata.decimals),
       records.map((record) => record.metadata.symbol),
       records.map((record) => record.metadata.name),

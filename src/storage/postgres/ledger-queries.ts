@@ -56,6 +56,7 @@ interface PositionRow {
   readonly decimals: number | null
   readonly symbol: string | null
   readonly name: string | null
+  readonly accruing: boolean
 }
 
 export async function loadPositions(database: Queryable, chainId: bigint): Promise<readonly StoredPosition[]> {
@@ -63,7 +64,7 @@ export async function loadPositions(database: Queryable, chainId: bigint): Promi
     name: 'load-positions',
     text: `
       select position.id, position.token, solver, balance, stale_reason, fresh, coverage.position_id is not null as covered,
-             decimals, symbol, metadata.name
+             decimals, symbol, metadata.name, coalesce(accruing, false) as accruing
       from tidemark.position
       left join tidemark.coverage on coverage.position_id = position.id and coverage.to_number is null
       left join tidemark.token_metadata as metadata
@@ -80,6 +81,7 @@ export async function loadPositions(database: Queryable, chainId: bigint): Promi
     lastBalance: row.balance === null ? null : BigInt(row.balance),
     covered: row.covered,
     fresh: row.fresh,
+    accruing: row.accruing,
     staleReason: row.stale_reason,
     metadata: { decimals: row.decimals, symbol: row.symbol, name: row.name },
   }))

@@ -1,10 +1,13 @@
-import type { BlockHeader, FinalityCursors } from '../../model/block.js'
+import type { BlockHeader, BlockRef, FinalityCursors } from '../../model/block.js'
 import type { Hash } from '../../model/position.js'
 import type {
   BlockCommit,
+  CoverageInterval,
   GapCommit,
+  HistoryCommit,
   LedgerStore,
   RollbackCommit,
+  SpanCommit,
   StoredChain,
   StoredPosition,
   StoredRecord,
@@ -63,6 +66,26 @@ export class PostgresLedgerStore implements LedgerStore {
 
   async commitGap(commit: GapCommit): Promise<void> {
     await this.#database.transaction((transaction) => commitGap(transaction, commit))
+  }
+
+  commitSpan(_commit: SpanCommit): Promise<void> {
+    throw new Error('commitSpan: to be written')
+  }
+
+  commitHistory(_commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }> {
+    throw new Error('commitHistory: to be written')
+  }
+
+  recordsBetween(): Promise<readonly StoredRecord[]> {
+    throw new Error('recordsBetween: to be written')
+  }
+
+  coverage(_positionId: bigint): Promise<readonly CoverageInterval[]> {
+    throw new Error('coverage: to be written')
+  }
+
+  knownBlocks(_chainId: bigint, _below: bigint, _limit: number): Promise<readonly BlockRef[]> {
+    throw new Error('knownBlocks: to be written')
   }
 
   async commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void> {
