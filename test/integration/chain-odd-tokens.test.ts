@@ -91,6 +91,38 @@ describe.each([
   })
 })
 
+describe.each([
+  { form: 'override', limit: 'the gas of a call', error: { code: -32_000, message: 'out of gas' } },
+  { form: 'override', limit: 'the size of an answer', error: { code: -32_003, message: 'response too large' } },
+  { form: 'multicall', limit: 'the gas of a call', error: { code: -32_000, message: 'out of gas' } },
+  { form: 'multicall', limit: 'the size of an answer', error: { code: -32_003, message: 'response too large' } },
+])('a node that limits $limit', ({ form, error }) => {
+  it(`is asked for less at a time by the form ${form}`, async () => {
+    const { anvil, world } = await raise(6)
+    if (form === 'multicall') await placeMulticall(anvil)
+    const proxy = await startProxy(anvil)
+    closing.push(() => proxy.close())
+    let refused = 0
+    proxy.intercept((call, forward) => {
+      const [transaction] = call.params as readonly [{ readonly data?: string } | undefined]
+      // Some seven balances, in either form.
+      const isLarge = (transaction?.data?.length ?? 0) > (form === 'multicall' ? 5000 : 350)
+      if (call.method === 'eth_call' && isLarge) {
+        refused += 1
+        return { error }
+      }
+      return form === 'multicall' ? withoutOverride(call, forward) : forward(call)
+    })
+    const plain = world.tokens.map(({ address }) => address)
+    const follower = await start({ rpcUrls: [proxy.url], world, tokens: plain })
+    const head = await mineActivity(world, 4)
+    await follower.reached(head)
+    expect(refused).toBeGreaterThan(0)
+    await expectTruth({ anvil, world, follower }, [...plain, 'native'], head)
+    expect((await follower.chain()).state).toBe('live')
+  })
+})
+
 describe('a token that burns all gas, read through Multicall3', () => {
   it('costs one request more, and none for each of its holders', async () => {
     const { anvil, world } = await raise(12)

@@ -94,13 +94,18 @@ function readingsOf(
   answers: readonly BalanceAnswer[],
 ): readonly BalanceReading[] {
   const last = session.memory.get(READINGS_KEY) as LastReadings | undefined
-  const readings = positions.map(({ chainId, token, solver }, index): BalanceReading => {
+  const isOf = (position: WatchedPosition, reading: BalanceReading | undefined): reading is BalanceReading =>
+    reading?.position.solver === position.solver && reading.position.token === position.token
+  if (last?.answers === answers && positions.every((position, index) => isOf(position, last.readings[index]))) {
+    return last.readings
+  }
+  const readings = positions.map((position, index): BalanceReading => {
     const answer = answers[index]
     if (answer === undefined) throw new Error('invariant: one answer for each query')
     const before = last?.readings[index]
-    const isSame =
-      answer === last?.answers[index] && before?.position.solver === solver && before.position.token === token
-    return isSame ? before : { ...answer, position: { chainId, token, solver } }
+    if (answer === last?.answers[index] && isOf(position, before)) return before
+    const { chainId, token, solver } = position
+    return { ...answer, position: { chainId, token, solver } }
   })
   session.memory.set(READINGS_KEY, { answers, readings } satisfies LastReadings)
   return readings
@@ -169,6 +174,8 @@ async function scanAll(
     const chunk = queries.slice(answers.length, answers.length + scanning.chunk)
     try {
       const part = await scans[scanning.mode](session, header, chunk)
+      // Nearly always all fit into one request, whose answer then is the same list as the last one where nothing changed.
+      if (answers.length === 0 && part.length === queries.length) return part
       if (part.length === 0) throw new NodeError('the node gave too little gas for a single balance', 0)
       answers.push(...part)
       scanning.chunk =
