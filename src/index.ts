@@ -19,6 +19,7 @@ export { defineConfig } from './config/define-config.js'
 export type { TidemarkConfigInput } from './config/define-config.js'
 export { loadConfig } from './config/load-config.js'
 export type { BalanceFilter, BalancePageRequest, BalanceReader, HistoryRequest, Page } from './ledger/balance-reader.js'
+export type { CoverageInterval } from './ledger/ledger-store.js'
 export type { RemovalResult } from './ledger/watch-list-store.js'
 export { isAddress, parseAddress, toChecksumAddress } from './model/address.js'
 export type { Address } from './model/address.js'
@@ -27,16 +28,19 @@ export { soleTransactionHash } from './model/balance-record.js'
 export type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
 export { finalityOf } from './model/block.js'
 export type { BlockPoint, BlockRef, Finality, FinalityCursors } from './model/block.js'
+export type { CoverageKind } from './model/chain-event.js'
 export type { ChainState, EndpointStatus } from './model/chain-state.js'
 export type { WatchOrigin, WatchedSolver, WatchedToken } from './model/watch-list.js'
 export { ConfigurationError, RetryableError, TidemarkError } from './model/errors.js'
 export type {
   BalanceChangeEvent,
   BalanceRevertedEvent,
+  HistoryExtendedEvent,
   LoggedEvent,
   PositionStartedEvent,
   RevertedItem,
   TidemarkEvent,
+  TokenChangedEvent,
 } from './model/event.js'
 export type { Logger } from './model/logger.js'
 export { formatToken, parseToken } from './model/position.js'

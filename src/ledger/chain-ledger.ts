@@ -1,9 +1,12 @@
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
-import type { BlockObservation, ChainEvent } from '../model/chain-event.js'
+import type { BlockObservation, ChainEvent, SpanObservation } from '../model/chain-event.js'
 import type { Logger } from '../model/logger.js'
 import { positionKey } from '../model/position.js'
 import type { Hash } from '../model/position.js'
+import { AccrualWatch } from './accrual-watch.js'
 import { decideBlock } from './decide-block.js'
+import { decideSpan } from './decide-span.js'
+import { describeTokens } from './describe-tokens.js'
 import { KEPT_HEADERS } from './ledger-store.js'
 import type { BlockCommit, LedgerStore, StoredPosition } from './ledger-store.js'
 import { planRollback } from './roll-back.js'
@@ -36,6 +39,7 @@ export class ChainLedger {
   #finality: FinalityCursors
   #positions = new Map<string, StoredPosition>()
   #outdated = true
+  readonly #accruals = new AccrualWatch()
 
   private constructor(
     options: ChainLedgerOptions,
@@ -129,10 +133,10 @@ export class ChainLedger {
       case 'gap':
         await this.#store.commitGap({ ...event, chainId: this.#chainId, cursor: this.#cursorOrThrow() })
         this.#headers = [...event.headers]
-        this.#outdated = true
+        this.#forget()
         return 0
       case 'span':
-        throw new Error('span: to be written')
+        return this.#applySpan(event.span)
       case 'finality':
         await this.#store.commitFinality(this.#chainId, event.finality)
         this.#finality = event.finality
@@ -142,20 +146,25 @@ export class ChainLedger {
 
   async #applyBlock(observation: BlockObservation): Promise<number> {
     const { header, finality, metadata } = observation
-    const decision = decideBlock(this.#positions, observation)
+    const accruing = this.#accruals.observe(this.#positions, observation)
+    const decision = decideBlock(this.#positions, observation, this.#accruals.sampledAtSeconds)
     const commit: BlockCommit = {
       chainId: this.#chainId,
       parent: this.cursor ?? null,
       header,
       finality,
       metadata,
-      accruing: [],
+      accruing,
       ...decision,
+      events: [...decision.events, ...describeTokens(this.#positions, { metadata, accruing })],
     }
     await this.#store.commitBlock(commit)
     this.#headers.push(header)
-    if (this.#headers.length > 2 * KEPT_HEADERS) this.#headers = this.#headers.slice(-KEPT_HEADERS)
+    this.#trimHeaders()
     this.#finality = finality
+    for (const token of accruing) {
+      this.#logger.info({ token, block: header.number.toString() }, 'token grows by itself, its balances are sampled')
+    }
     this.#remember(commit)
     const [stale] = commit.stale
     if (stale !== undefined) {
@@ -171,12 +180,41 @@ export class ChainLedger {
     return commit.records.length
   }
 
+  async #applySpan(span: SpanObservation): Promise<number> {
+    const { target, headers, finality } = span
+    const parent = this.#cursorOrThrow()
+    const sampledAtSeconds = this.#accruals.sampledAtSeconds
+    const decision = decideSpan({ positions: this.#positions, parent, sampledAtSeconds }, span)
+    await this.#store.commitSpan({ chainId: this.#chainId, parent, headers, finality, ...decision })
+    this.#headers = headers[0]?.parentHash === parent.hash ? [...this.#headers, ...headers] : [...headers]
+    this.#trimHeaders()
+    this.#finality = finality
+    const byId = new Map([...this.#positions.values()].map((position) => [position.id, position]))
+    for (const record of decision.records) {
+      const position = byId.get(record.positionId)
+      if (position !== undefined) this.#accruals.recorded(position, record.block.timestampSeconds)
+    }
+    this.#forget()
+    this.#logger.info(
+      {
+        from: (parent.number + 1n).toString(),
+        to: target.number.toString(),
+        records: decision.records.length,
+        sampled: [...decision.coverage.values()].filter((kind) => kind === 'sampled').length,
+        stale: decision.stale.length,
+      },
+      'missed blocks caught up',
+    )
+    return decision.records.length
+  }
+
   async #rollBack(ancestor: BlockHeader): Promise<void> {
     const cursor = this.#cursorOrThrow()
     const plan = await planRollback(this.#store, this.#chainId, ancestor)
     await this.#store.commitRollback({ chainId: this.#chainId, cursor, ancestor, ...plan })
     this.#headers = this.#headers.filter((header) => header.number <= ancestor.number)
-    this.#outdated = true
+    this.#accruals.rollBack(ancestor.timestampSeconds)
+    this.#forget()
     this.#logger.warn(
       {
         from: cursor.number.toString(),
@@ -188,20 +226,41 @@ export class ChainLedger {
     )
   }
 
+  /** What was remembered is no longer true: everything is read from the store again. */
+  #forget(): void {
+    this.#positions = new Map()
+    this.#outdated = true
+  }
+
+  #trimHeaders(): void {
+    if (this.#headers.length > 2 * KEPT_HEADERS) this.#headers = this.#headers.slice(-KEPT_HEADERS)
+  }
+
   /** Brings the remembered positions to what the commit stored. */
   #remember(commit: BlockCommit): void {
-    if (commit.records.length + commit.opened.length + commit.stale.length + commit.metadata.size === 0) return
+    if (
+      commit.records.length +
+        commit.opened.length +
+        commit.stale.length +
+        commit.metadata.size +
+        commit.accruing.length ===
+      0
+    )
+      return
     const byId = new Map([...this.#positions].map(([key, position]) => [position.id, key]))
     const update = (id: bigint, change: Partial<StoredPosition>): void => {
       const key = byId.get(id)
       const position = key === undefined ? undefined : this.#positions.get(key)
       if (key !== undefined && position !== undefined) this.#positions.set(key, { ...position, ...change })
     }
-    for (const { positionId, balance, metadata } of commit.records)
+    for (const { positionId, balance, metadata } of commit.records) {
       update(positionId, { lastBalance: balance, metadata })
+      const position = this.#positions.get(byId.get(positionId) ?? '')
+      if (position !== undefined) this.#accruals.recorded(position, commit.header.timestampSeconds)
+    }
     for (const id of commit.opened) update(id, { covered: true, fresh: false, staleReason: null })
     for (const { positionId, reason } of commit.stale) update(positionId, { covered: false, staleReason: reason })
-    if (commit.metadata.size > 0) this.#outdated = true
+    if (commit.metadata.size + commit.accruing.length > 0) this.#outdated = true
   }
 
   async #load(): Promise<Map<string, StoredPosition>> {
