@@ -22,7 +22,9 @@ const BLOCK_TIME_MS = 1000
 
 /** Runs the built service as an operator would, and looks at its process from outside. */
 export async function measureMemory(positions: number, blocks: number): Promise<MemoryFigures> {
-  console.error(`memory: ${positions} positions on ${CHAINS} chains, about ${Math.ceil((blocks * BLOCK_TIME_MS) / 1000) + 60} s …`)
+  console.error(
+    `memory: ${positions} positions on ${CHAINS} chains, about ${Math.ceil((blocks * BLOCK_TIME_MS) / 1000) + 60} s …`,
+  )
   const solverCount = positions / CHAINS / 4
   const folder = await temporaryFolder()
   const anvils: Anvil[] = []

@@ -119,6 +119,7 @@ async function run(command: string, args: readonly string[], cwd: string): Promi
   child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (trouble = `${trouble}${chunk.toString()}`.slice(-2000)))
   const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${command} ${args[0] ?? ''} ended with ${code}: ${trouble.trim().split('\n').at(-1)}`)
+  if (code !== 0)
+    throw new Error(`${command} ${args[0] ?? ''} ended with ${code}: ${trouble.trim().split('\n').at(-1)}`)
   return out
 }
