@@ -57,7 +57,7 @@ export class PostgresLedgerStore implements LedgerStore {
   }
 
   async commitBlock(commit: BlockCommit): Promise<void> {
-    await this.#database.transaction((transaction) => commitBlock(transaction, commit))
+    await commitBlock(this.#database, commit)
   }
 
   async commitRollback(commit: RollbackCommit): Promise<void> {
