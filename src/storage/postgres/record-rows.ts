@@ -4,63 +4,29 @@ import { toBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 import { StatementParts } from './statement-parts.js'
 
+/** The columns of a record as lists: type, and value of each row. */
+const columns: readonly (readonly [type: string, value: (row: HistoryRow) => unknown])[] = [
+  ['bigint', (row) => row.positionId],
+  ['bigint', (row) => row.block.number],
+  ['bytea', (row) => toBytes(row.block.hash)],
+  ['timestamptz', (row) => blockTime(row.block)],
+  ['numeric', (row) => row.balance.toString()],
+  ['numeric', (row) => row.previousBalance?.toString() ?? null],
+  ['text', (row) => row.transactionHashes.map((hash) => hash.slice(2)).join(',')],
+  ['text', (row) => row.cause],
+  ['numeric', (row) => row.unexplained.toString()],
+  ['smallint', (row) => row.metadata.decimals],
+  ['text', (row) => row.metadata.symbol],
+  ['text', (row) => row.metadata.name],
+]
+
 /**
  * Adds the part `recorded`, which stores records.
  *
  * @param gate a part without whose row nothing is stored
  */
 export function addRecords(statement: StatementParts, rows: readonly HistoryRow[], gate?: string): void {
-  const list = (type: string, values: readonly unknown[]): string => `${statement.value(values)}::${type}[]`
-  const columns = [
-    list(
-      'bigint',
-      rows.map((row) => row.positionId),
-    ),
-    list(
-      'bigint',
-      rows.map((row) => row.block.number),
-    ),
-    list(
-      'bytea',
-      rows.map((row) => toBytes(row.block.hash)),
-    ),
-    list(
-      'timestamptz',
-      rows.map((row) => blockTime(row.block)),
-    ),
-    list(
-      'numeric',
-      rows.map((row) => row.balance.toString()),
-    ),
-    list(
-      'numeric',
-      rows.map((row) => row.previousBalance?.toString() ?? null),
-    ),
-    list(
-      'text',
-      rows.map((row) => row.transactionHashes.map((hash) => hash.slice(2)).join(',')),
-    ),
-    list(
-      'text',
-      rows.map((row) => row.cause),
-    ),
-    list(
-      'numeric',
-      rows.map((row) => row.unexplained.toString()),
-    ),
-    list(
-      'smallint',
-      rows.map((row) => row.metadata.decimals),
-    ),
-    list(
-      'text',
-      rows.map((row) => row.metadata.symbol),
-    ),
-    list(
-      'text',
-      rows.map((row) => row.metadata.name),
-    ),
-  ]
+  const lists = columns.map(([type, value]) => `${statement.value(rows.map(value))}::${type}[]`)
   statement.add(
     'recorded',
     `
@@ -70,7 +36,7 @@ export function addRecords(statement: StatementParts, rows: readonly HistoryRow[
       (select coalesce(array_agg(decode(listed.hash, 'hex') order by place), '{}')
        from unnest(string_to_array(hashes, ',')) with ordinality as listed (hash, place)),
       cause, unexplained, decimals, symbol, name
-    from unnest(${columns.join(', ')})
+    from unnest(${lists.join(', ')})
       as entry (id, number, hash, at, balance, previous, hashes, cause, unexplained, decimals, symbol, name)
       ${gate === undefined ? '' : `cross join ${gate}`}
     on conflict (position_id, block_number) do update

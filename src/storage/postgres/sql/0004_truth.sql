@@ -32,7 +32,7 @@ create table tidemark.record_correction (
   at timestamptz not null default now()
 );
 
-create index record_correction_position on tidemark.record_correction (position_id, block_number);
+create index record_correction_position on tidemark.record_correction (position_id, id);
 
 -- Finds the blocks that are known by their records, newest first.
 create index balance_record_block on tidemark.balance_record (block_number);
