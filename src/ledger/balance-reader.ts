@@ -3,6 +3,7 @@ import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
 import type { BlockPoint, FinalityCursors } from '../model/block.js'
 import type { CoverageInterval } from './ledger-store.js'
 import type { Position, Token } from '../model/position.js'
+import type { CoverageInterval } from './ledger-store.js'
 
 export interface BalanceFilter {
   readonly chainId?: bigint | undefined
