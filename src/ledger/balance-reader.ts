@@ -1,7 +1,6 @@
 import type { Address } from '../model/address.js'
 import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
 import type { BlockPoint, FinalityCursors } from '../model/block.js'
-import type { CoverageInterval } from './ledger-store.js'
 import type { Position, Token } from '../model/position.js'
 import type { CoverageInterval } from './ledger-store.js'
 

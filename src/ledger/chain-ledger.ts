@@ -7,6 +7,11 @@ import { AccrualWatch } from './accrual-watch.js'
 import { decideBlock } from './decide-block.js'
 import { decideSpan } from './decide-span.js'
 import { describeTokens } from './describe-tokens.js'
+import type { HistoryContext } from './history/history-scope.js'
+import type { HistorySource } from './history/history-source.js'
+import { StoredBalanceError, proveStored } from './history/prove-stored.js'
+import { syncLedger } from './history/sync-ledger.js'
+import type { SyncReport } from './history/sync-ledger.js'
 import { KEPT_HEADERS } from './ledger-store.js'
 import type { BlockCommit, LedgerStore, StoredPosition } from './ledger-store.js'
 import { planRollback } from './roll-back.js'
@@ -15,13 +20,12 @@ export interface ChainLedgerOptions {
   readonly chainId: bigint
   readonly name: string
   readonly store: LedgerStore
+  /** Where defects are located. */
+  readonly source: HistorySource
   readonly logger: Logger
-}
-
-/** A difference between what was remembered and what is stored, found by the periodic sync. */
-export interface SyncReport {
-  readonly positions: number
-  readonly differing: number
+  readonly signal?: AbortSignal | undefined
+  /** Called when a repair may have appended events. */
+  readonly onCommitted?: (() => void) | undefined
 }
 
 /**
@@ -34,11 +38,14 @@ export class ChainLedger {
   readonly #chainId: bigint
   readonly #store: LedgerStore
   readonly #logger: Logger
+  readonly #history: HistoryContext
   readonly genesisHash: Hash | null
   #headers: BlockHeader[]
   #finality: FinalityCursors
   #positions = new Map<string, StoredPosition>()
   #outdated = true
+  /** The remembered balances come from the store, and no block has confirmed them yet. */
+  #unproven = true
   readonly #accruals = new AccrualWatch()
 
   private constructor(
@@ -48,6 +55,7 @@ export class ChainLedger {
     this.#chainId = options.chainId
     this.#store = options.store
     this.#logger = options.logger
+    this.#history = options
     this.genesisHash = stored.genesisHash
     this.#headers = [...stored.headers]
     this.#finality = stored.finality
@@ -95,23 +103,14 @@ export class ChainLedger {
   }
 
   /**
-   * Compares the remembered balances with the stored ones and takes over the stored ones, so that the next block's
-   * full reading corrects whatever differs.
+   * Compares what the chain answered at the cursor with what is stored, and puts right what differs.
+   *
+   * @param observation of the cursor's block, already applied
    */
-  async sync(): Promise<SyncReport> {
-    const stored = await this.#load()
-    let differing = 0
-    for (const [key, position] of stored) {
-      const remembered = this.#positions.get(key)
-      if (remembered === undefined || remembered.lastBalance === position.lastBalance) continue
-      differing += 1
-      this.#logger.warn(
-        { position: key, stored: position.lastBalance?.toString(), remembered: remembered.lastBalance?.toString() },
-        'stored balance differs from the remembered one, reading it again',
-      )
-    }
-    this.#positions = stored
-    return { positions: stored.size, differing }
+  async sync(observation: BlockObservation): Promise<SyncReport> {
+    const report = await syncLedger(this.#history, observation)
+    if (report.defects > 0) this.#forget()
+    return report
   }
 
   /**
@@ -146,6 +145,7 @@ export class ChainLedger {
 
   async #applyBlock(observation: BlockObservation): Promise<number> {
     const { header, finality, metadata } = observation
+    if (this.#unproven) await this.#proveStored(observation)
     const accruing = this.#accruals.observe(this.#positions, observation)
     const decision = decideBlock(this.#positions, observation, this.#accruals.sampledAtSeconds)
     const commit: BlockCommit = {
@@ -178,6 +178,19 @@ export class ChainLedger {
       'block committed',
     )
     return commit.records.length
+  }
+
+  /** @throws {StoredBalanceError} when a stored balance was wrong: it is right now, and the block is to be read again. */
+  async #proveStored(observation: BlockObservation): Promise<void> {
+    const { cursor } = this
+    if (cursor !== undefined) {
+      const report = await proveStored(this.#history, { cursor, positions: this.#positions, observation })
+      if (report.defects > 0) {
+        this.#forget()
+        throw new StoredBalanceError(report)
+      }
+    }
+    this.#unproven = false
   }
 
   async #applySpan(span: SpanObservation): Promise<number> {
@@ -264,6 +277,7 @@ export class ChainLedger {
   }
 
   async #load(): Promise<Map<string, StoredPosition>> {
+    this.#unproven = true
     const positions = await this.#store.loadPositions(this.#chainId)
     return new Map(positions.map((position) => [positionKey(position), position]))
   }

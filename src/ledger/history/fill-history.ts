@@ -5,7 +5,7 @@ import { countBlocks, cutRanges, intersectRanges, joinRanges, subtractRanges } f
 import type { BlockRange } from './block-ranges.js'
 import { groupChanges } from './check-span.js'
 import type { ChainTruth } from './compare-records.js'
-import { searchSpan } from './history-scope.js'
+import { commitPiece, searchSpan } from './history-scope.js'
 import type { HistoryScope } from './history-scope.js'
 import { rowsBetween } from './repair-records.js'
 
@@ -199,8 +199,7 @@ class Filling {
     { from, to }: { readonly from: bigint; readonly to: BlockHeader },
   ): Promise<void> {
     const records = rowsBetween(position, truth, from, to.number)
-    await this.#scope.store.commitHistory({
-      chainId: this.#scope.chainId,
+    await commitPiece(this.#scope, {
       positionId: position.id,
       from,
       to,

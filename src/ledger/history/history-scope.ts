@@ -1,7 +1,7 @@
 import type { BlockHeader } from '../../model/block.js'
 import { RetryableError } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
-import type { LedgerStore, StoredPosition } from '../ledger-store.js'
+import type { HistoryCommit, LedgerStore, StoredPosition } from '../ledger-store.js'
 import type { HistoryFindings, HistorySearch, HistorySource } from './history-source.js'
 
 export interface HistoryContext {
@@ -11,6 +11,8 @@ export interface HistoryContext {
   readonly source: HistorySource
   readonly logger: Logger
   readonly signal?: AbortSignal | undefined
+  /** Called when events may have been appended. */
+  readonly onCommitted?: (() => void) | undefined
 }
 
 /** One chain's history up to its cursor, as it stands while a piece of it is worked on. */
@@ -54,4 +56,10 @@ export async function searchSpan(scope: HistoryScope, search: Omit<HistorySearch
     reading: { kind: 'balance', position, balance: position.balance },
   }))
   return { changes: [], positions }
+}
+
+/** Writes a piece of history anew, and tells who waits for events. */
+export async function commitPiece(scope: HistoryScope, commit: Omit<HistoryCommit, 'chainId'>): Promise<void> {
+  await scope.store.commitHistory({ ...commit, chainId: scope.chainId })
+  scope.onCommitted?.()
 }

@@ -1,10 +1,9 @@
 import type { BlockHeader } from '../../model/block.js'
-import type { BalanceReading, SpanChange, SpanPosition } from '../../model/chain-event.js'
-import type { Position } from '../../model/position.js'
+import type { BalanceReading, SpanChange, SpanPosition, WatchedPosition } from '../../model/chain-event.js'
 
 export interface HistorySearch {
   /** With the balance that each one has at `from`. */
-  readonly positions: readonly (Position & { readonly balance: bigint })[]
+  readonly positions: readonly (WatchedPosition & { readonly balance: bigint })[]
   /** Changes are searched in the blocks after this one … */
   readonly from: BlockHeader
   /** … up to this one, inclusive. */
@@ -24,6 +23,6 @@ export interface HistorySource {
   /** The canonical block of a number. */
   header(number: bigint): Promise<BlockHeader>
   /** What the positions hold at one block, in their order, read at its hash. */
-  balancesAt(block: BlockHeader, positions: readonly Position[]): Promise<readonly BalanceReading[]>
+  balancesAt(block: BlockHeader, positions: readonly WatchedPosition[]): Promise<readonly BalanceReading[]>
   search(search: HistorySearch): Promise<HistoryFindings>
 }

@@ -4,6 +4,7 @@ import type { HistoryCommit, HistoryRow, StoredPosition } from '../ledger-store.
 import type { CheckResult } from './check-span.js'
 import { noteOf } from './compare-records.js'
 import type { ChainTruth, Difference } from './compare-records.js'
+import { commitPiece } from './history-scope.js'
 import type { HistoryScope } from './history-scope.js'
 
 type Checked = Extract<CheckResult, { kind: 'checked' }>
@@ -29,8 +30,7 @@ export async function repairRecords(
     const first = group[0]
     const last = group.at(-1)
     if (first === undefined || last === undefined) continue
-    await scope.store.commitHistory({
-      chainId: scope.chainId,
+    await commitPiece(scope, {
       positionId: target.position.id,
       from: first.block.number,
       to: last.block,

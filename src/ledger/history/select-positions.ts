@@ -1,3 +1,4 @@
+import type { Clock } from '../../model/clock.js'
 import type { BalanceFilter } from '../balance-reader.js'
 import type { StoredPosition } from '../ledger-store.js'
 
@@ -10,4 +11,18 @@ export function selectPositions(
     (position) =>
       (token === undefined || position.token === token) && (solver === undefined || position.solver === solver),
   )
+}
+
+/** So many positions, drawn by lot; all of them when there are no more. */
+export function sampleOf(
+  positions: readonly StoredPosition[],
+  count: number,
+  clock: Pick<Clock, 'random'>,
+): readonly StoredPosition[] {
+  const left = [...positions]
+  const drawn: StoredPosition[] = []
+  while (drawn.length < count && left.length > 0) {
+    drawn.push(...left.splice(Math.floor(clock.random() * left.length), 1))
+  }
+  return drawn
 }

@@ -3,9 +3,12 @@ import { TidemarkError } from '../../model/errors.js'
 import { positionKey } from '../../model/position.js'
 import type { StoredPosition } from '../ledger-store.js'
 import { draftRecord } from '../draft-record.js'
-import { openScope } from './history-scope.js'
+import { commitPiece, openScope } from './history-scope.js'
 import type { HistoryContext, HistoryScope } from './history-scope.js'
 import { repairPosition } from './repair-position.js'
+
+/** Code of the error with which a chain's nodes say that they have thrown away old state. */
+const STATE_UNAVAILABLE = 'rpc_state_unavailable'
 
 /** What the periodic comparison of the ledger with the chain found. */
 export interface SyncReport {
@@ -76,12 +79,14 @@ async function repairDefect(scope: HistoryScope, defect: Defect): Promise<number
   try {
     repaired = await repairPosition(scope, position, { since, reason: 'sync' })
   } catch (error) {
-    if (!(error instanceof TidemarkError && error.code === 'state_unavailable')) throw error
+    if (!(error instanceof TidemarkError && error.code === STATE_UNAVAILABLE)) throw error
     scope.logger.warn({ error: error.message }, 'the block of the defect is too old to be found')
   }
   const [record] = await scope.store.recordsAt([position.id], scope.cursor.number)
   const after = (await scope.store.loadPositions(scope.chainId)).find(({ id }) => id === position.id)
   if (record?.balance === balance && after?.lastBalance === balance) return repaired
+  // Its record is right, only what is kept beside it is not: that is put right from the next block on.
+  if (record?.balance === balance && record.blockNumber === scope.cursor.number) return repaired
   await settleAtCursor(scope, { ...defect, recorded: record?.balance ?? null })
   return repaired + 1
 }
@@ -94,12 +99,11 @@ async function openSince(scope: HistoryScope, position: StoredPosition): Promise
 
 /** What cannot be located is right from the cursor on at least. */
 async function settleAtCursor(scope: HistoryScope, { position, balance, recorded }: Defect): Promise<void> {
-  const { cursor, chainId } = scope
+  const { cursor } = scope
   const { number, hash, timestampSeconds } = cursor
   const { metadata } = position
   const row = draftRecord({ position, block: cursor, balance, previousBalance: recorded, attribution: null, metadata })
-  await scope.store.commitHistory({
-    chainId,
+  await commitPiece(scope, {
     positionId: position.id,
     from: number,
     to: cursor,
