@@ -22,7 +22,13 @@ function intervalsOf(picture: string, open: boolean): CoverageInterval[] {
     [...picture].flatMap((letter, index) =>
       letter === '.'
         ? []
-        : [{ from: BigInt(index), to: BigInt(index), kind: letter === 'e' ? ('exact' as const) : ('sampled' as const) }],
+        : [
+            {
+              from: BigInt(index),
+              to: BigInt(index),
+              kind: letter === 'e' ? ('exact' as const) : ('sampled' as const),
+            },
+          ],
     ),
   )
   const last = intervals.at(-1)
