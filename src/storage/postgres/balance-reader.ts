@@ -5,13 +5,14 @@ import type {
   HistoryRequest,
   Page,
 } from '../../ledger/balance-reader.js'
+import type { CoverageInterval } from '../../ledger/ledger-store.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
 import { finalityOf } from '../../model/block.js'
 import type { Position } from '../../model/position.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Database } from './database.js'
-import { toBigInt } from './ledger-queries.js'
+import { selectCoverage, toBigInt } from './ledger-queries.js'
 
 const recordColumns = `
   record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
@@ -151,6 +152,11 @@ export class PostgresBalanceReader implements BalanceReader {
     })
     const items = rows.slice(0, limit).map((row) => readRecord(position, row))
     return { items, nextCursor: rows.length > limit ? (items.at(-1)?.blockNumber ?? null) : null }
+  }
+
+  async coverage(position: Position): Promise<readonly CoverageInterval[] | null> {
+    const id = await this.#positionId(position)
+    return id === null ? null : selectCoverage(this.#database, BigInt(id))
   }
 
   async #positionId({ chainId, token, solver }: Position): Promise<string | null> {
