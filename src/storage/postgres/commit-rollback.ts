@@ -85,17 +85,18 @@ async function restoreCoverage(transaction: Queryable, { chainId, ancestor }: Ro
     text: `
       with reached as (
         select coverage.position_id, from_number,
-               active and not fresh and (kind = 'sampled') = coalesce(accruing, false) as goes_on
+               case when active and not fresh and (kind = 'sampled') = coalesce(accruing, false) then null
+                    else $2::bigint end as to_number
         from tidemark.coverage
         join tidemark.position on position.id = position_id
         left join tidemark.token_metadata as known
           on known.chain_id = position.chain_id and known.token = position.token
-        where position.chain_id = $1 and (to_number is null or to_number >= $2)
+        where position.chain_id = $1 and (coverage.to_number is null or coverage.to_number >= $2)
       )
-      update tidemark.coverage set to_number = case when goes_on then null else $2::bigint end
+      update tidemark.coverage set to_number = reached.to_number
       from reached
       where coverage.position_id = reached.position_id and coverage.from_number = reached.from_number
-        and (to_number is null) <> goes_on`,
+        and coverage.to_number is distinct from reached.to_number`,
     values,
   })
   await transaction.query({
