@@ -203,20 +203,24 @@ async function check(fixture: StoreFixture, model: Model): Promise<void> {
   expect(order(painted)).toEqual(order(model.seen))
 }
 
-it('keeps records linked and exact blocks right through any blocks, spans, rollbacks and rewritings', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
-      const fixture = await openStore()
-      try {
-        const model = new Model()
-        for (const next of steps) {
-          await take(fixture, model, next)
-          await check(fixture, model)
+it(
+  'keeps records linked and exact blocks right through any blocks, spans, rollbacks and rewritings',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
+        const fixture = await openStore()
+        try {
+          const model = new Model()
+          for (const next of steps) {
+            await take(fixture, model, next)
+            await check(fixture, model)
+          }
+        } finally {
+          await fixture.close()
         }
-      } finally {
-        await fixture.close()
-      }
-    }),
-    { numRuns: times(40, 2000), seed: 20 },
-  )
-}, longTimeoutMs)
+      }),
+      { numRuns: times(40, 2000), seed: 20 },
+    )
+  },
+  longTimeoutMs,
+)
