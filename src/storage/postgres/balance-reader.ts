@@ -88,12 +88,13 @@ export class PostgresBalanceReader implements BalanceReader {
                when stale_reason is not null then stale_reason
                when coverage.position_id is null then 'waiting for the next block'
           end as stale_reason,
-          -- An open coverage interval reaches to the cursor; otherwise the newest block known is where it ended.
-          case when coverage.position_id is not null then cursor_number
+          -- An open interval of exact coverage reaches to the cursor, while a sampled balance holds at its own block;
+          -- otherwise the newest block known is where the interval ended.
+          case when coverage.kind = 'exact' then cursor_number
                else coalesce(verified_number, record.block_number) end as verified_number,
-          case when coverage.position_id is not null then cursor_hash
+          case when coverage.kind = 'exact' then cursor_hash
                else coalesce(verified_hash, record.block_hash) end as verified_hash,
-          case when coverage.position_id is not null then cursor_timestamp
+          case when coverage.kind = 'exact' then cursor_timestamp
                else coalesce(verified_timestamp, record.timestamp) end as verified_timestamp,
           safe_number, finalized_number
         from tidemark.position

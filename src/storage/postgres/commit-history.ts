@@ -230,7 +230,8 @@ function readStored(positionId: bigint, row: StoredRow): HistoryRow {
 
 /** Writes what differs. When the newest record is another one afterwards, writers that remember it are refused. */
 async function writeRecords(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
-  if (plan.dropped.length + plan.written.length === 0) return
+  // With a note but no record to write, what is kept beside the records may be what was wrong.
+  if (plan.dropped.length + plan.written.length + commit.notes.length === 0) return
   const { chainId, positionId } = commit
   if (plan.dropped.length > 0) {
     await transaction.query({
