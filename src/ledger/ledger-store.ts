@@ -168,7 +168,7 @@ export interface LedgerStore {
    * Emits one `history.extended`, which the store fills in, when anything was added or removed or coverage grew.
    *
    * @throws {CursorMovedError} when `to` is no longer known to be canonical: a reorganisation came between.
-   * @throws {HistoryContradictionError} when the balance at `to` would change although blocks right after it, which were
+   * @throws {HistoryContradictionError} when by a backfill the balance at `to` would change although blocks right after it, which were
    * read, are known to go on from what stood there. Whoever fills a gap ends with the first block that was read after it.
    */
   commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }>

@@ -167,10 +167,11 @@ async function planRecords(transaction: Queryable, commit: HistoryCommit, cursor
 
 /**
  * Blocks after the rewritten ones, up to the next record, have the balance that stood at the end. Where they were read,
- * another balance at the end would make them wrong.
+ * another balance at the end would make them wrong. A check against the chain found just that and puts it right.
  */
-async function checkEnd(transaction: Queryable, { positionId, to }: HistoryCommit, plan: HistoryPlan): Promise<void> {
-  if (plan.stoodAtEnd === plan.standsAtEnd) return
+async function checkEnd(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
+  const { positionId, to, reason } = commit
+  if (reason !== 'backfill' || plan.stoodAtEnd === plan.standsAtEnd) return
   const rows = await transaction.query<{ block: string }>({
     name: 'blocks-contradicted',
     text: `
