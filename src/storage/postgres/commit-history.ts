@@ -1,4 +1,4 @@
-import { HistoryContradictionError } from '../../ledger/ledger-store.js'
+import { HistoryContradictionError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import type { CoverageInterval, HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BlockRef } from '../../model/block.js'
@@ -58,7 +58,9 @@ async function lockCanonical(transaction: Queryable, chainId: bigint, to: BlockR
   const cursor = toBigInt(chains[0]?.cursor_number)
   const finalized = toBigInt(chains[0]?.finalized_number)
   if (cursor === null || to.number > cursor) return null
-  if (finalized !== null && to.number <= finalized) return cursor
+  // Where a chain tells no finality, a reorganisation deeper than the kept headers is not reckoned with.
+  const settled = finalized ?? cursor - BigInt(KEPT_HEADERS)
+  if (to.number <= settled) return cursor
   const known = await transaction.query({
     name: 'known-block',
     text: `
