@@ -1,6 +1,7 @@
 import { encodeFunctionData } from 'viem'
 import { afterEach, describe, expect, it } from 'vitest'
 
+import { TRANSFER } from '../../src/chain/balances/transfer-topics.js'
 import type { Address, BalanceRecord, Hash } from '../../src/index.js'
 import {
   accruingToken,
@@ -24,7 +25,7 @@ import { createRpc } from '../../src/testing/rpc.js'
 import { deploy, follow } from './chain-fixture.js'
 import type { Follower } from './chain-fixture.js'
 import { startProxy } from './chain-proxy.js'
-import type { RpcProxy } from './chain-proxy.js'
+import type { Intercept, RpcProxy } from './chain-proxy.js'
 
 const closing: (() => Promise<void>)[] = []
 const WEI = 1_000_000n
@@ -156,6 +157,62 @@ describe('the cause of a change in a token', () => {
     const data = encodeFunctionData({ abi: testToken.abi, functionName: 'mint', args: [holder, 5n] })
     const hash = await send({ from: world.treasury, to: plain.address, data })
     expect(await record(plain.address)).toMatchObject({ cause: 'transfer', unexplained: 0n, transactionHashes: [hash] })
+  })
+})
+
+describe('logs that are no proof', () => {
+  it('explain nothing when they are of another block, or taken back', async () => {
+    const { tokens, mint, record, holder, proxy } = await raise([silentToken])
+    const [token] = tokens
+    const spoil = (spoilt: object): Intercept => {
+      const word = `0x${'0'.repeat(24)}${holder.slice(2)}`
+      return async (call, forward) => {
+        if (call.method !== 'eth_getLogs') return forward(call)
+        const [{ blockHash }] = call.params as readonly [{ readonly blockHash: string }]
+        const place = { blockHash, transactionHash: `0x${'07'.repeat(32)}`, transactionIndex: '0x0' }
+        const data = `0x${(5).toString(16).padStart(64, '0')}`
+        return {
+          result: [{ address: token, topics: [TRANSFER, `0x${'0'.repeat(64)}`, word], data, ...place, ...spoilt }],
+        }
+      }
+    }
+    for (const spoilt of [
+      { blockHash: `0x${'08'.repeat(32)}` },
+      { removed: true },
+      { address: `0x${'f'.repeat(39)}e` },
+    ]) {
+      proxy.intercept(spoil(spoilt))
+      await mint(token, holder, 5n)
+      expect(await record(token)).toMatchObject({ cause: 'unknown', unexplained: 5n, transactionHashes: [] })
+    }
+  })
+
+  it('of native transfers are not taken for those of a token', async () => {
+    const { world, send, record, follower, holder, proxy } = await raise([])
+    const system = `0x${'f'.repeat(39)}e`
+    proxy.intercept(async (call, forward) => {
+      const answer = await forward(call)
+      if (call.method !== 'eth_getBlockReceipts' || !('result' in answer)) return answer
+      const receipts = answer.result as readonly Readonly<Record<string, unknown>>[]
+      const word = `0x${'0'.repeat(24)}${holder.slice(2)}`
+      const result = receipts.map((receipt) => {
+        const { blockHash, transactionHash, transactionIndex } = receipt
+        const data = `0x${(5).toString(16).padStart(64, '0')}`
+        const log = {
+          address: system,
+          topics: [TRANSFER, word, word],
+          data,
+          blockHash,
+          transactionHash,
+          transactionIndex,
+        }
+        return { ...receipt, logs: [log] }
+      })
+      return { result }
+    })
+    await send({ from: world.treasury, to: holder, value: 5n })
+    expect(await record('native')).toMatchObject({ cause: 'transfer', unexplained: 0n })
+    expect(await follower.manager.getCurrentBalance(31_337n, system as Address, holder)).toBeNull()
   })
 })
 
