@@ -115,6 +115,8 @@ export class HeadSubscription {
       const params = message['params']
       if (!this.#subscribed || message['method'] !== 'eth_subscription' || !isObject(params)) return
       if (params['subscription'] === this.#subscriptionId) {
+        // Not before: one that takes subscriptions and then hangs up is no better than one that refuses them.
+        this.#failures = 0
         this.#options.onHead(decodeHeader(params['result']))
       }
     } catch (error) {
@@ -144,7 +146,6 @@ export class HeadSubscription {
     this.#onceSubscribed()
     this.#subscribed = true
     this.#subscriptionId = message['result']
-    this.#failures = 0
     this.#lastError = null
     this.#logger.info({}, 'websocket subscribed to new heads')
     this.#options.onChange()

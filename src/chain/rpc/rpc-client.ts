@@ -26,6 +26,8 @@ const REST_WAIT_MS_MAX = 30_000
 const PREFER_AGAIN_MS = 60_000
 /** Endpoints that are not in use are looked at this often, to know their lag and their chain. */
 const SURVEY_MS = 60_000
+/** When the chain seems to stand still, the others are looked at, but not more often than this. */
+const LOOK_AROUND_MS = 5000
 /** A head this far above all others is a fault, not a measure of the others' lag. */
 const HEAD_LEAP_BLOCKS = 1000n
 
@@ -183,6 +185,15 @@ export class RpcClient {
       callOff()
       this.#signal.throwIfAborted()
     }
+  }
+
+  /** Looks at the endpoints that are not in use, beside the work: the one in use may be the one that stands still. */
+  lookAround(): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#surveyedAtMs = this.#surveyedAtMs.map((atMs) =>
+      nowMs - atMs < LOOK_AROUND_MS ? atMs : Number.NEGATIVE_INFINITY,
+    )
+    this.#survey()
   }
 
   /** Leaves the endpoint in use for another one that is well, if there is one: what it says is in doubt. */
