@@ -98,7 +98,8 @@ const chain = z
     agreement: integer(settingLimits.agreement).optional(),
   })
   .superRefine(({ rpcUrl, agreement = 1 }, context) => {
-    if (agreement <= rpcUrl.length) return
+    // What is wrong by itself is told by itself.
+    if (rpcUrl.length === 0 || agreement > settingLimits.agreement.max || agreement <= rpcUrl.length) return
     const expected = `at most the number of RPC URLs of the chain, ${rpcUrl.length}`
     context.addIssue({ code: 'custom', path: ['agreement'], params: { expected, given: String(agreement) } })
   })

@@ -60,26 +60,26 @@ export class EndpointHealth {
 
   /** What using it costs in comparison with others, as milliseconds of latency. */
   get costMs(): number {
-    const faded = 0.5 ** ((this.#clock.monotonicMs() - this.#measuredAtMs) / HALF_LIFE_MS)
     const behind = Math.min(LAG_BLOCKS_MAX, Math.max(0, (this.#lagBlocks ?? 0) - LAG_BLOCKS_FREE))
-    return ((this.#latencyMs ?? 0) + this.#failureShare * FAILURE_COST_MS + behind * LAG_COST_MS) * faded
+    return ((this.#latencyMs ?? 0) + this.#failureShare * FAILURE_COST_MS + behind * LAG_COST_MS) * this.#faded
   }
 
   answered(durationMs: number): void {
     this.#latencyMs =
       this.#latencyMs === null ? durationMs : (1 - NEWEST_WEIGHT) * this.#latencyMs + NEWEST_WEIGHT * durationMs
-    this.#measuredAtMs = this.#clock.monotonicMs()
+    this.#fade()
   }
 
   sawHead(head: bigint, best: bigint): void {
     this.#head = head
     this.#lagBlocks = best > head ? Number(best - head) : 0
-    this.#measuredAtMs = this.#clock.monotonicMs()
+    this.#fade()
   }
 
   succeeded(): void {
     this.#failures = 0
-    this.#failureShare *= 1 - NEWEST_WEIGHT
+    this.#fade()
+    this.#failureShare /= 2
     this.#downUntilMs = Number.NEGATIVE_INFINITY
     this.lastError = null
   }
@@ -87,8 +87,8 @@ export class EndpointHealth {
   /** @param restMs how long the endpoint itself asked to be left alone; undefined when it did not */
   failed(message: string, restMs: number | undefined): void {
     this.#failures += 1
+    this.#fade()
     this.#failureShare = (1 - NEWEST_WEIGHT) * this.#failureShare + NEWEST_WEIGHT
-    this.#measuredAtMs = this.#clock.monotonicMs()
     this.lastError = message
     const growing = Math.min(DOWN_MS_MAX, DOWN_MS * 2 ** Math.min(this.#failures - 1, 20))
     // Never before the time that the endpoint asked for.
@@ -100,6 +100,16 @@ export class EndpointHealth {
     this.#failures += 1
     this.lastError = message
     this.#rest(QUARANTINE_MS)
+  }
+
+  /** What is left of the last measurements' weight. */
+  get #faded(): number {
+    return 0.5 ** ((this.#clock.monotonicMs() - this.#measuredAtMs) / HALF_LIFE_MS)
+  }
+
+  #fade(): void {
+    this.#failureShare *= this.#faded
+    this.#measuredAtMs = this.#clock.monotonicMs()
   }
 
   #rest(durationMs: number): void {

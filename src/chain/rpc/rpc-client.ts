@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+
 import type { Clock } from '../../model/clock.js'
 import type { EndpointStatus } from '../../model/chain-state.js'
 import { RetryableError, TidemarkError, messageOf } from '../../model/errors.js'
@@ -85,6 +87,8 @@ export class RpcClient {
     this.#logger = options.logger
     this.#clock = options.clock
     this.#signal = options.signal
+    // Each request under way listens; the gates bound how many there are.
+    setMaxListeners(0, options.signal)
     const onRequest = (method: string): void => void this.requests.set(method, (this.requests.get(method) ?? 0) + 1)
     const { chainId, clock, transport, logger } = options
     this.#endpoints = options.urls.map(
