@@ -12,7 +12,31 @@ export {
   weth9,
 } from './contracts/artifacts.js'
 export { AnvilError, WorldError } from './errors.js'
+export { createModelChain } from './model-chain/create-model-chain.js'
+export type { ModelAction, ModelWalletKind, ModelWalletSpec } from './model-chain/model-action.js'
+export type { ModelBlock, ModelCall, ModelLog, ModelTransaction, ModelWithdrawal } from './model-chain/model-block.js'
+export { ModelChainError } from './model-chain/model-chain-error.js'
+export type {
+  ActivityOptions,
+  BlockContent,
+  BlockDraft,
+  ModelChain,
+  ModelChainOptions,
+  ModelNode,
+  TruthChange,
+} from './model-chain/model-chain-types.js'
+export {
+  type ModelToken,
+  type ModelTokenKind,
+  type ModelTokenSpec,
+  modelTokenKinds,
+} from './model-chain/model-token.js'
+export { type FrontendOptions, nodeFrontend } from './model-chain/node-frontend.js'
+export type { NodeFeatures } from './model-chain/node-features.js'
+export { type ServedFrontend, serveFrontend } from './model-chain/serve-frontend.js'
+export { type ServedModelChain, startModelChain } from './model-chain/start-model-chain.js'
 export { createRandom, type Random } from './random.js'
+export type { HttpOutcome, NodeAnswer, NodeCall, NodeConnection, NodeFrontend, NodeTopic, RpcNode } from './rpc-node.js'
 export { balanceAt, balancesAt, type Holding } from './truth.js'
 export { type WorldAction, type WorldActionKind, worldActionKinds } from './world-action.js'
 export type { MiningMode } from './world-receipt.js'

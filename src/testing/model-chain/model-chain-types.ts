@@ -35,6 +35,8 @@ export interface BlockDraft {
   walletKind(wallet: Address): 'plain' | 'contract' | 'delegated'
   /** As of now, within the block. */
   balanceOf(token: Token, wallet: Address): bigint | 'unreadable'
+  /** The same, even where nobody can read it. */
+  ownedBy(token: Token, wallet: Address): bigint
   /** @throws {ModelChainError} when no chain could do that. */
   perform(action: ModelAction): void
 }
