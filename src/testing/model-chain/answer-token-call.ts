@@ -48,20 +48,16 @@ function answerBalanceOf(token: ModelToken, state: StateReader, call: TokenCall)
   if (state.get(figureKey(token.address, 'broken')) !== 0n) {
     return { kind: 'revert', output: BROKEN, gasUsed: Math.min(call.gas, CALL_GAS) }
   }
-  switch (token.kind) {
-    case 'gas-burning':
-      return outOfGas(call)
-    case 'return-bomb':
-      return call.gas < memoryGas(BOMB_BYTES)
-        ? outOfGas(call)
-        : { kind: 'return', output: bomb, gasUsed: memoryGas(BOMB_BYTES) }
-    case 'short-return':
-      return { kind: 'return', output: bomb.subarray(0, SHORT_BYTES), gasUsed: Math.min(call.gas, CALL_GAS) }
-    default: {
-      const holder: Address = `0x${Buffer.from(call.data.subarray(16, 36)).toString('hex')}`
-      return answered(word(ownedOf(token, state, { holder, timestampSeconds: call.timestampSeconds })), CALL_GAS, call)
-    }
+  if (token.kind === 'gas-burning') return outOfGas(call)
+  if (token.kind === 'return-bomb') {
+    const gasUsed = memoryGas(BOMB_BYTES)
+    return call.gas < gasUsed ? outOfGas(call) : { kind: 'return', output: bomb, gasUsed }
   }
+  if (token.kind === 'short-return') {
+    return { kind: 'return', output: bomb.subarray(0, SHORT_BYTES), gasUsed: Math.min(call.gas, CALL_GAS) }
+  }
+  const holder: Address = `0x${Buffer.from(call.data.subarray(16, 36)).toString('hex')}`
+  return answered(word(ownedOf(token, state, { holder, timestampSeconds: call.timestampSeconds })), CALL_GAS, call)
 }
 
 function answered(hex: string, gasUsed: number, call: TokenCall): EvmOutcome {

@@ -107,11 +107,24 @@ export class BlockBuilder {
     }
     const index = this.#transactions.length
     const transaction: ModelTransaction = {
-      ...{ hash, index, from, to, created: succeeded ? created : null, nonce, value, input, gasUsed, succeeded },
+      hash,
+      index,
+      from,
+      to,
+      created: succeeded ? created : null,
+      nonce,
+      value,
+      input,
+      gasUsed,
+      succeeded,
       gasPrice: this.#baseFee + tip,
       logs: succeeded ? logs.map((log) => this.#placed(log, hash, index)) : [],
       trace: {
-        ...{ type: to === null ? ('CREATE' as const) : ('CALL' as const), from, to: target, value, failed: !succeeded },
+        type: to === null ? ('CREATE' as const) : ('CALL' as const),
+        from,
+        to: target,
+        value,
+        failed: !succeeded,
         calls: inner.map((call): ModelCall => ({ type: 'CALL', ...call, failed: false, calls: [] })),
       },
     }

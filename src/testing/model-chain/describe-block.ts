@@ -59,11 +59,25 @@ export function describeBlock(block: ModelBlock, full: boolean): Json {
 export function describeTransaction(block: ModelBlock, transaction: ModelTransaction): Json {
   const { hash, index, from, to, nonce, value, input, gasUsed, gasPrice } = transaction
   return {
-    ...{ blockHash: block.hash, blockNumber: quantity(block.number), hash, transactionIndex: quantity(index) },
-    ...{ from, to, nonce: quantity(nonce), value: quantity(value), input, type: '0x2', accessList: [] },
-    ...{ gas: quantity(gasUsed * 2n), gasPrice: quantity(gasPrice), maxFeePerGas: quantity(gasPrice * 2n) },
-    ...{ maxPriorityFeePerGas: quantity(gasPrice - block.baseFee), chainId: undefined },
-    ...{ v: '0x0', yParity: '0x0', r: hash, s: hash },
+    blockHash: block.hash,
+    blockNumber: quantity(block.number),
+    hash,
+    transactionIndex: quantity(index),
+    from,
+    to,
+    nonce: quantity(nonce),
+    value: quantity(value),
+    input,
+    type: '0x2',
+    accessList: [],
+    gas: quantity(gasUsed * 2n),
+    gasPrice: quantity(gasPrice),
+    maxFeePerGas: quantity(gasPrice * 2n),
+    maxPriorityFeePerGas: quantity(gasPrice - block.baseFee),
+    v: '0x0',
+    yParity: '0x0',
+    r: hash,
+    s: hash,
   }
 }
 
@@ -71,9 +85,17 @@ export function describeReceipt(block: ModelBlock, transaction: ModelTransaction
   const { hash, index, from, to, created, gasUsed, gasPrice, succeeded, logs } = transaction
   const before = block.transactions.slice(0, index + 1).reduce((sum, each) => sum + each.gasUsed, 0n)
   return {
-    ...{ blockHash: block.hash, blockNumber: quantity(block.number), transactionHash: hash },
-    ...{ transactionIndex: quantity(index), from, to, contractAddress: created, type: '0x2' },
-    ...{ status: succeeded ? '0x1' : '0x0', gasUsed: quantity(gasUsed), cumulativeGasUsed: quantity(before) },
+    blockHash: block.hash,
+    blockNumber: quantity(block.number),
+    transactionHash: hash,
+    transactionIndex: quantity(index),
+    from,
+    to,
+    contractAddress: created,
+    type: '0x2',
+    status: succeeded ? '0x1' : '0x0',
+    gasUsed: quantity(gasUsed),
+    cumulativeGasUsed: quantity(before),
     effectiveGasPrice: quantity(gasPrice),
     logs: logs.map((log) => describeLog(block, log, false)),
     logsBloom: logs.length === 0 ? `0x${'00'.repeat(256)}` : block.logsBloom,
@@ -83,9 +105,16 @@ export function describeReceipt(block: ModelBlock, transaction: ModelTransaction
 export function describeLog(block: ModelBlock, log: ModelLog, removed: boolean): Json {
   const { address, topics, data, transactionHash, transactionIndex, logIndex } = log
   return {
-    ...{ address, topics, data, blockHash: block.hash, blockNumber: quantity(block.number) },
-    ...{ blockTimestamp: quantity(block.timestampSeconds), transactionHash },
-    ...{ transactionIndex: quantity(transactionIndex), logIndex: quantity(logIndex), removed },
+    address,
+    topics,
+    data,
+    blockHash: block.hash,
+    blockNumber: quantity(block.number),
+    blockTimestamp: quantity(block.timestampSeconds),
+    transactionHash,
+    transactionIndex: quantity(transactionIndex),
+    logIndex: quantity(logIndex),
+    removed,
   }
 }
 

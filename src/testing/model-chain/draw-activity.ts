@@ -100,22 +100,19 @@ function drawOddity(
   random: Random,
   { token, wallet, other }: { readonly token: ModelToken; readonly wallet: Address; readonly other: Address },
 ): boolean {
-  switch (token.kind) {
-    case 'rebasing':
-    case 'rebasing-with-event':
-      draft.perform({ kind: 'rebase', token: token.address, basisPoints: random.integer(-300, 500) })
-      return true
-    case 'phantom':
-      draft.perform({ kind: 'phantom-transfer', token: token.address, from: wallet, to: other, value: GIFT })
-      return true
-    case 'reverting':
-      draft.perform({
-        kind: 'set-broken',
-        token: token.address,
-        broken: draft.balanceOf(token.address, wallet) !== 'unreadable',
-      })
-      return true
-    default:
-      return false
+  const { kind, address } = token
+  if (kind === 'rebasing' || kind === 'rebasing-with-event') {
+    draft.perform({ kind: 'rebase', token: address, basisPoints: random.integer(-300, 500) })
+    return true
   }
+  if (kind === 'phantom') {
+    draft.perform({ kind: 'phantom-transfer', token: address, from: wallet, to: other, value: GIFT })
+    return true
+  }
+  if (kind === 'reverting') {
+    const broken = draft.balanceOf(address, wallet) !== 'unreadable'
+    draft.perform({ kind: 'set-broken', token: address, broken })
+    return true
+  }
+  return false
 }

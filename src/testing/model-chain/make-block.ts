@@ -28,8 +28,14 @@ export function makeGenesis(registry: ModelRegistry, options: ModelChainOptions)
     draft.set(codeKey(address as Address), registry.codeNumber(code))
   }
   return sealBlock({
-    ...{ parent: null, timestampSeconds, producer: NO_ACCOUNT, baseFee: 10n ** 9n },
-    ...{ extraData: `0x${Buffer.from(registry.name).toString('hex')}`, transactions: [], withdrawals: [], draft },
+    parent: null,
+    timestampSeconds,
+    producer: NO_ACCOUNT,
+    baseFee: 10n ** 9n,
+    extraData: `0x${Buffer.from(registry.name).toString('hex')}`,
+    transactions: [],
+    withdrawals: [],
+    draft,
   })
 }
 
@@ -51,7 +57,9 @@ export function makeBlock(parent: ModelBlock, registry: ModelRegistry, plan: Blo
 function draftOf(builder: BlockBuilder): BlockDraft {
   const { registry, number, timestampSeconds } = builder
   return {
-    ...{ number, timestampSeconds, treasury: registry.treasury },
+    number,
+    timestampSeconds,
+    treasury: registry.treasury,
     get wallets() {
       return registry.wallets
     },

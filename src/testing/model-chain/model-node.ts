@@ -92,7 +92,11 @@ export class ModelChainNode implements ModelNode {
     const features = this.#features
     const isCanonical = (block: ModelBlock): boolean => this.#view.isCanonical(block.hash)
     return {
-      ...{ chainId, registry, finality, head, features },
+      chainId,
+      registry,
+      finality,
+      head,
+      features,
       blockAt: (at) => (at > head.number ? undefined : this.#view.blockAt(Number(at))),
       blockOf: (hash) => {
         const block = this.#view.block(hash)

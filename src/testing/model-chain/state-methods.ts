@@ -1,5 +1,4 @@
 import type { Address } from '../../model/address.js'
-import type { Hex } from '../../model/position.js'
 import { NO_ACCOUNT, bytesOf, hexOf, quantity, word } from './abi-words.js'
 import { answerTokenCall } from './answer-token-call.js'
 import type { EvmHost } from './evm/evm-host.js'
@@ -109,8 +108,12 @@ function hostOf(window: NodeWindow, block: ModelBlock, codes: ReadonlyMap<Addres
     return code.length === 0 ? null : code
   }
   return {
-    ...{ chainId: window.chainId, blockNumber: block.number, baseFee: block.baseFee, gasLimit: GAS_LIMIT },
-    ...{ timestampSeconds: BigInt(timestampSeconds), producer: BigInt(block.producer) },
+    chainId: window.chainId,
+    blockNumber: block.number,
+    baseFee: block.baseFee,
+    gasLimit: GAS_LIMIT,
+    timestampSeconds: BigInt(timestampSeconds),
+    producer: BigInt(block.producer),
     balance: (account) => state.get(nativeKey(addressOf(account))),
     nonce: (account) => state.get(nonceKey(addressOf(account))),
     code: (account) => codeOf(addressOf(account)),
@@ -137,5 +140,5 @@ function ancestorOf(block: ModelBlock, number: bigint): ModelBlock | null {
 }
 
 function addressOf(account: bigint): Address {
-  return `0x${account.toString(16).padStart(40, '0')}` as Hex
+  return `0x${account.toString(16).padStart(40, '0')}`
 }

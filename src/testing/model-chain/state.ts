@@ -29,18 +29,16 @@ export class State implements StateReader {
   }
 
   get(key: string): bigint {
-    for (let layer: State | null = this; layer !== null; layer = layer.#beneath) {
-      const value = layer.#values.get(key)
-      if (value !== undefined) return value
+    let value = this.#values.get(key)
+    for (let layer = this.#beneath; value === undefined && layer !== null; layer = layer.#beneath) {
+      value = layer.#values.get(key)
     }
-    return 0n
+    return value ?? 0n
   }
 
   #merged(): Map<string, bigint> {
-    const layers: State[] = []
-    for (let layer: State | null = this; layer !== null; layer = layer.#beneath) layers.push(layer)
-    const merged = new Map<string, bigint>()
-    for (const layer of layers.toReversed()) for (const [key, value] of layer.#values) merged.set(key, value)
+    const merged = this.#beneath === null ? new Map<string, bigint>() : this.#beneath.#merged()
+    for (const [key, value] of this.#values) merged.set(key, value)
     return merged
   }
 }

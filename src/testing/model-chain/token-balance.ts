@@ -5,21 +5,17 @@ import { codeKey, figureKey, nativeKey, unitsKey } from './state.js'
 import type { StateReader } from './state.js'
 
 /** An index of one. */
-export const ONE = 10n ** 18n
+export const ONE: bigint = 10n ** 18n
 /** What an accruing token's index gains in a second. */
 const GROWTH_PER_SECOND = 10n ** 11n
 
 /** What one unit of a token is worth at this time, in 10^-18. */
 export function indexOf(token: ModelToken, state: StateReader, timestampSeconds: number): bigint {
-  switch (token.kind) {
-    case 'rebasing':
-    case 'rebasing-with-event':
-      return state.get(figureKey(token.address, 'index'))
-    case 'accruing':
-      return ONE + GROWTH_PER_SECOND * (BigInt(timestampSeconds) - state.get(figureKey(token.address, 'since')))
-    default:
-      return ONE
+  if (token.kind === 'rebasing' || token.kind === 'rebasing-with-event') {
+    return state.get(figureKey(token.address, 'index'))
   }
+  if (token.kind !== 'accruing') return ONE
+  return ONE + GROWTH_PER_SECOND * (BigInt(timestampSeconds) - state.get(figureKey(token.address, 'since')))
 }
 
 /** What the token's own book says, whether or not anyone can read it. */

@@ -36,8 +36,14 @@ function traceBlock(block: ModelBlock, options: unknown): unknown {
 
 function describeCall(call: ModelCall): Readonly<Record<string, unknown>> {
   return {
-    ...{ type: call.type, from: call.from, to: call.to, value: quantity(call.value) },
-    ...{ gas: '0xffff', gasUsed: '0xff', input: '0x', output: '0x' },
+    type: call.type,
+    from: call.from,
+    to: call.to,
+    value: quantity(call.value),
+    gas: '0xffff',
+    gasUsed: '0xff',
+    input: '0x',
+    output: '0x',
     ...(call.failed ? { error: 'execution reverted' } : {}),
     ...(call.calls.length === 0 ? {} : { calls: call.calls.map(describeCall) }),
   }
@@ -60,11 +66,17 @@ function flatten(
   const creates = call.type === 'CREATE'
   const common = { from, value: quantity(value), gas: '0xffff' }
   const trace: FlatTrace = {
-    ...{ from, to, type: creates ? 'create' : 'call', traceAddress: address, subtraces: calls.length },
+    from,
+    to,
+    type: creates ? 'create' : 'call',
+    traceAddress: address,
+    subtraces: calls.length,
     action: creates ? { ...common, init: transaction.input } : { ...common, to, callType: 'call', input: '0x' },
     ...(failed ? { error: 'Reverted' } : { result: creates ? { address: to, gasUsed: '0xff' } : { gasUsed: '0xff' } }),
-    ...{ blockHash: block.hash, blockNumber: Number(block.number) },
-    ...{ transactionHash: transaction.hash, transactionPosition: transaction.index },
+    blockHash: block.hash,
+    blockNumber: Number(block.number),
+    transactionHash: transaction.hash,
+    transactionPosition: transaction.index,
   }
   return [
     trace,

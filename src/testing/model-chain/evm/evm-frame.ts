@@ -36,7 +36,7 @@ export class EvmFrame {
   readonly message: EvmMessage
   readonly context: EvmContext
   readonly stack: bigint[] = []
-  memory: Uint8Array<ArrayBufferLike> = new Uint8Array(2048)
+  memory: Uint8Array = new Uint8Array(2048)
   /** Bytes of memory that count, a multiple of 32. */
   memorySize = 0
   at = 0

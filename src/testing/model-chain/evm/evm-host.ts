@@ -24,4 +24,4 @@ export interface EvmOutcome {
   readonly reason?: string
 }
 
-export const NOTHING = new Uint8Array(0)
+export const NOTHING: Uint8Array = new Uint8Array(0)
