@@ -28,6 +28,9 @@ export interface ChainLedgerOptions {
   readonly onCommitted?: (() => void) | undefined
 }
 
+/** Positions by how their newest blocks are known; `unseen` ones cannot be read, or were not read yet. */
+export type LedgerStanding = Readonly<Record<'exact' | 'sampled' | 'unseen', number>>
+
 /**
  * The ledger of one chain: takes chain events in order and commits each one.
  *
@@ -91,6 +94,15 @@ export class ChainLedger {
       }
     }
     return this.#positions
+  }
+
+  /** How many positions are known in which way at the cursor, as far as they were read since they were loaded. */
+  get standing(): LedgerStanding {
+    const standing = { exact: 0, sampled: 0, unseen: 0 }
+    for (const { covered, accruing } of this.#positions.values()) {
+      standing[covered ? (accruing ? 'sampled' : 'exact') : 'unseen'] += 1
+    }
+    return standing
   }
 
   knownBlocks(below: bigint, limit: number): Promise<readonly BlockRef[]> {
