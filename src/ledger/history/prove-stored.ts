@@ -1,5 +1,5 @@
 import type { BlockHeader } from '../../model/block.js'
-import type { BlockObservation } from '../../model/chain-event.js'
+import type { BlockObservation, SpanObservation } from '../../model/chain-event.js'
 import { RetryableError, messageOf } from '../../model/errors.js'
 import { positionKey } from '../../model/position.js'
 import type { StoredPosition } from '../ledger-store.js'
@@ -23,9 +23,8 @@ export class StoredBalanceError extends RetryableError {
 
 export interface StoredProof {
   readonly cursor: BlockHeader
-  readonly positions: ReadonlyMap<string, StoredPosition>
-  /** The block after the cursor, not yet applied. */
-  readonly observation: BlockObservation
+  /** Positions whose next change nothing explains. */
+  readonly doubtful: readonly StoredPosition[]
 }
 
 /**
@@ -36,7 +35,7 @@ export interface StoredProof {
  * blocks out of the next one's state. The rest is left to the periodic comparison.
  */
 export async function proveStored(context: HistoryContext, proof: StoredProof): Promise<SyncReport> {
-  const doubtful = doubtfulPositions(proof)
+  const { doubtful } = proof
   const before = proof.cursor.number - 1n
   if (doubtful.length === 0 || before < 0n) return nothing
   try {
@@ -87,13 +86,33 @@ async function wrongAtCursor(
 
 const nothing: SyncReport = { positions: 0, defects: 0, repaired: 0 }
 
-function doubtfulPositions({ positions, observation }: StoredProof): readonly StoredPosition[] {
-  return observation.readings.flatMap((reading) => {
+/** Positions that the block after the cursor changes, without transactions that explain it. */
+export function doubtfulInBlock(
+  positions: ReadonlyMap<string, StoredPosition>,
+  { readings, attributions }: BlockObservation,
+): readonly StoredPosition[] {
+  return readings.flatMap((reading) => {
     const key = positionKey(reading.position)
     const position = positions.get(key)
-    if (position === undefined || reading.kind === 'failed') return []
-    if (!position.covered || position.fresh || position.accruing) return []
-    const explained = observation.attributions.get(key)?.unexplained === 0n
+    if (position === undefined || reading.kind === 'failed' || !isKnown(position)) return []
+    const explained = attributions.get(key)?.unexplained === 0n
     return explained || position.lastBalance === reading.balance ? [] : [position]
   })
+}
+
+/** Positions that the first block of a span changes, without transactions that explain it. */
+export function doubtfulInSpan(
+  positions: ReadonlyMap<string, StoredPosition>,
+  { changes }: SpanObservation,
+  cursor: BlockHeader,
+): readonly StoredPosition[] {
+  return changes.flatMap(({ position: { chainId, token, solver }, block, attribution }) => {
+    const position = positions.get(positionKey({ chainId, token, solver }))
+    if (position === undefined || !isKnown(position)) return []
+    return block.number === cursor.number + 1n && attribution.unexplained !== 0n ? [position] : []
+  })
+}
+
+function isKnown({ covered, fresh, accruing }: StoredPosition): boolean {
+  return covered && !fresh && !accruing
 }
