@@ -5,7 +5,10 @@ import { bisect } from './bisect.js'
 import type { ReadStates, StatePoint } from './bisect.js'
 
 /** One block of an account: what it received, and whether it sent everything on. */
-const anyBlock = fc.record({ received: fc.constantFrom(0n, 0n, 0n, 1n, 5n), sweeps: fc.constantFrom(false, false, true) })
+const anyBlock = fc.record({
+  received: fc.constantFrom(0n, 0n, 0n, 1n, 5n),
+  sweeps: fc.constantFrom(false, false, true),
+})
 const anyAccount = fc.array(anyBlock, { minLength: 64, maxLength: 64 })
 
 describe('bisect', () => {

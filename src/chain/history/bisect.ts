@@ -49,7 +49,13 @@ export async function bisect(
     open = []
     for (const { interval, middle } of await readMiddles(wide, read)) {
       if (middle === null) steps.push(interval)
-      else open.push(...[{ ...interval, high: middle }, { ...interval, low: middle }].filter(differs))
+      else
+        open.push(
+          ...[
+            { ...interval, high: middle },
+            { ...interval, low: middle },
+          ].filter(differs),
+        )
     }
   }
   return steps.toSorted((a, b) => a.index - b.index || (a.high.number < b.high.number ? -1 : 1))

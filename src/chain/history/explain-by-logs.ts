@@ -5,5 +5,7 @@ import type { TransferLog } from '../balances/fetch-activity.js'
 
 /** What the logs of one block say of a token's change in it; `unexplained` is 0 where they add up to it. */
 export function explainByLogs(change: BalanceChange, logs: readonly TransferLog[]): Attribution {
-  return attributeToken(change, logs)
+  const attribution = attributeToken([change], logs).get(change.position)
+  if (attribution === undefined) throw new Error('invariant: an attribution for each change')
+  return attribution
 }

@@ -1,17 +1,10 @@
 import type { Address } from '../../model/address.js'
 import { parseAddress } from '../../model/address.js'
 import type { Hash } from '../../model/position.js'
-import { DEPOSIT, TRANSFER, WITHDRAWAL } from '../balances/fetch-activity.js'
+import { DEPOSIT, TRANSFER, WITHDRAWAL } from '../balances/transfer-topics.js'
 import type { TransferLog } from '../balances/fetch-activity.js'
 import { decodeHeader } from '../rpc/decode-header.js'
-import {
-  decodeArray,
-  decodeData,
-  decodeHash,
-  decodeObject,
-  decodeQuantity,
-  encodeQuantity,
-} from '../rpc/quantity.js'
+import { decodeArray, decodeData, decodeHash, decodeObject, decodeQuantity, encodeQuantity } from '../rpc/quantity.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError, NodeError, RateLimitedError } from '../rpc/rpc-errors.js'
 import type { BlockPins } from './block-pins.js'
