@@ -27,6 +27,8 @@ export interface FollowerOptions {
   readonly wsUrls?: readonly string[]
   readonly tokens: readonly Address[]
   readonly solvers: readonly Address[]
+  /** Endpoints that must show a head before it counts; 1 when absent. */
+  readonly agreement?: number
   /** Five minutes when absent. */
   readonly syncIntervalMs?: number
   /** A database that is kept; its own one, dropped at the end, when absent. */
@@ -48,6 +50,7 @@ export async function follow(options: FollowerOptions): Promise<Follower> {
     blockTimeMs: null,
     pollIntervalMs: 50,
     syncIntervalMs: options.syncIntervalMs ?? 300_000,
+    agreement: options.agreement ?? 1,
   }
   const config = {
     chains: [chain],

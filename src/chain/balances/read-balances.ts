@@ -3,12 +3,14 @@ import type { BalanceReading, WatchedPosition } from '../../model/chain-event.js
 import type { Clock } from '../../model/clock.js'
 import { TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import type { Token } from '../../model/position.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
 import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
 import { nameBlocksByNumber, namesBlocksByNumber, requireUnmoved } from './block-argument.js'
 import { hasMulticall, scanByMulticall } from './scan-by-multicall.js'
+import { findNativeTwins } from './native-twin.js'
 import { scanByOverride } from './scan-by-override.js'
 import { scanOneByOne } from './scan-one-by-one.js'
 
@@ -31,6 +33,8 @@ interface Scanning {
 
 const MEMORY_KEY = 'scanning'
 const READINGS_KEY = 'readings'
+const TWINS_KEY = 'native twins'
+const TWINS_INTERVAL_MS = 10 * 60_000
 /** A lesser way may have been chosen because of one bad answer. */
 const PROBE_AGAIN_MS = 60 * 60_000
 
@@ -52,8 +56,30 @@ export function readBalances(
     const scanning = await scanningOf(session, header, { logger, clock: client.clock })
     const answers = await scanAll(session, header, { scanning, queries: positions })
     await requireUnmoved(session, header)
-    return readingsOf(session, positions, answers)
+    const readings = readingsOf(session, positions, answers)
+    warnOfNativeTwins(session, readings, { logger, clock: client.clock })
+    return readings
   })
+}
+
+/** Said once per token; looked for now and then, because at first all balances may be alike. */
+function warnOfNativeTwins(
+  session: EndpointSession,
+  readings: readonly BalanceReading[],
+  { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
+): void {
+  const last = session.memory.get(TWINS_KEY) as { readonly atMs: number; readonly warned: Set<Token> } | undefined
+  if (last !== undefined && clock.monotonicMs() - last.atMs < TWINS_INTERVAL_MS) return
+  const warned = last?.warned ?? new Set<Token>()
+  session.memory.set(TWINS_KEY, { atMs: clock.monotonicMs(), warned })
+  for (const token of findNativeTwins(readings)) {
+    if (warned.has(token)) continue
+    warned.add(token)
+    logger.warn(
+      { token, aliasOf: 'native' },
+      'this token is the chain’s own currency for every wallet read: who adds both up counts the same money twice',
+    )
+  }
 }
 
 /** The readings of the last block: most are those of the next one, and are made only once. */
@@ -68,13 +94,18 @@ function readingsOf(
   answers: readonly BalanceAnswer[],
 ): readonly BalanceReading[] {
   const last = session.memory.get(READINGS_KEY) as LastReadings | undefined
-  const readings = positions.map(({ chainId, token, solver }, index): BalanceReading => {
+  const isOf = (position: WatchedPosition, reading: BalanceReading | undefined): reading is BalanceReading =>
+    reading?.position.solver === position.solver && reading.position.token === position.token
+  if (last?.answers === answers && positions.every((position, index) => isOf(position, last.readings[index]))) {
+    return last.readings
+  }
+  const readings = positions.map((position, index): BalanceReading => {
     const answer = answers[index]
     if (answer === undefined) throw new Error('invariant: one answer for each query')
     const before = last?.readings[index]
-    const isSame =
-      answer === last?.answers[index] && before?.position.solver === solver && before.position.token === token
-    return isSame ? before : { ...answer, position: { chainId, token, solver } }
+    if (answer === last?.answers[index] && isOf(position, before)) return before
+    const { chainId, token, solver } = position
+    return { ...answer, position: { chainId, token, solver } }
   })
   session.memory.set(READINGS_KEY, { answers, readings } satisfies LastReadings)
   return readings
@@ -143,6 +174,8 @@ async function scanAll(
     const chunk = queries.slice(answers.length, answers.length + scanning.chunk)
     try {
       const part = await scans[scanning.mode](session, header, chunk)
+      // Nearly always all fit into one request, whose answer then is the same list as the last one where nothing changed.
+      if (answers.length === 0 && part.length === queries.length) return part
       if (part.length === 0) throw new NodeError('the node gave too little gas for a single balance', 0)
       answers.push(...part)
       scanning.chunk =

@@ -5,7 +5,7 @@ import type { BlockHeader } from '../../model/block.js'
 import type { Hex, Token } from '../../model/position.js'
 import { decodeData } from '../rpc/quantity.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
-import { MalformedAnswerError, StateUnavailableError } from '../rpc/rpc-errors.js'
+import { MalformedAnswerError, NodeError, StateUnavailableError } from '../rpc/rpc-errors.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
 import { balanceOfCall, decodeBalanceOf } from './balance-of.js'
@@ -33,6 +33,8 @@ const ARB_SYS: Address = '0x0000000000000000000000000000000000000064'
 const ARB_BLOCK_NUMBER: Hex = '0xa3b1b31d'
 /** Calls that tell on which block the batch ran, ahead of the balances. */
 const PROBES = 3
+/** Requests for one token in one block; what is left then counts as failed. */
+const TOKEN_REQUESTS_MAX = 16
 const MEMORY_KEY = 'tokens that failed in a multicall'
 
 /** True when the known Multicall3 code stands at its address in this block. */
@@ -48,8 +50,7 @@ export async function hasMulticall(session: EndpointSession, header: BlockHeader
  * Reads balances through Multicall3: one request where all tokens behave, and one more for each that does not.
  *
  * Within a batch one token can use up the gas of those after it. So what failed is asked for again, each token on its
- * own, and for as long as that brings something new: the first item of a batch has all the gas there is, and where not
- * even that one answers, the token is to blame. A token that failed last time is not put together with others at all.
+ * own, and a token that failed the last time is not put together with others at all.
  */
 export async function scanByMulticall(
   session: EndpointSession,
@@ -58,15 +59,15 @@ export async function scanByMulticall(
 ): Promise<readonly BalanceAnswer[]> {
   const suspects = suspectsOf(session)
   const answers = new Map<BalanceQuery, BalanceAnswer>()
-  const failing = new Set<BalanceQuery>(queries.filter(({ token }) => suspects.has(token)))
-  const together = queries.filter((query) => !failing.has(query))
-  if (together.length > 0)
-    for (const query of await aggregate(session, header, { queries: together, answers })) failing.add(query)
-  for (const token of new Set([...failing].map((query) => query.token))) {
-    const ofToken = [...failing].filter((query) => query.token === token)
+  const doubtful = new Set(queries.filter(({ token }) => suspects.has(token)))
+  const together = queries.filter((query) => !doubtful.has(query))
+  const failed = together.length > 0 ? await aggregate(session, header, { queries: together, answers }) : []
+  for (const query of failed) doubtful.add(query)
+  for (const token of new Set([...doubtful].map((query) => query.token))) {
+    const ofToken = [...doubtful].filter((query) => query.token === token)
     const left = await readToken(session, header, { queries: ofToken, answers })
-    if (left.length > 0) suspects.add(token)
-    else suspects.delete(token)
+    if (left === 0) suspects.delete(token)
+    else suspects.set(token, left === ofToken.length ? 'none' : 'some')
   }
   return queries.map((query) => answers.get(query) ?? tokenFailed)
 }
@@ -77,16 +78,52 @@ interface MulticallTask {
   readonly answers: Map<BalanceQuery, BalanceAnswer>
 }
 
-/** @returns what does not answer even when nothing else uses up its gas. */
-async function readToken(
+/**
+ * Reads one token's balances, in halves where together they use up the gas of the call.
+ *
+ * Where none of them answered the last time, one holder is tried first, another one in each block: while that fails,
+ * all are taken as failed, so that a token that burns whatever gas it gets costs one request.
+ *
+ * @returns how many do not answer.
+ */
+async function readToken(session: EndpointSession, header: BlockHeader, task: MulticallTask): Promise<number> {
+  const { queries, answers } = task
+  const tried = queries[Number(header.number % BigInt(queries.length))]
+  if (tried !== undefined && suspectsOf(session).get(tried.token) === 'none') {
+    const failed = await tryAggregate(session, header, { queries: [tried], answers })
+    if (failed?.length !== 0) return queries.length
+  }
+  const left = [queries]
+  let failures = 0
+  for (let requests = 0; left.length > 0; requests += 1) {
+    const part = left.pop() ?? []
+    const failed =
+      requests < TOKEN_REQUESTS_MAX ? await tryAggregate(session, header, { queries: part, answers }) : part
+    // The first of a batch has all the gas there is: where nothing answers, it is not for want of gas.
+    if (failed !== null && failed.length === part.length) failures += failed.length
+    else if (failed !== null && failed.length > 0) left.push(failed)
+    else if (failed === null && part.length === 1) failures += 1
+    else if (failed === null) left.push(...halvesOf(part))
+  }
+  return failures
+}
+
+function halvesOf(queries: readonly BalanceQuery[]): readonly (readonly BalanceQuery[])[] {
+  const middle = Math.ceil(queries.length / 2)
+  return [queries.slice(0, middle), queries.slice(middle)]
+}
+
+/** As `aggregate`; null when the node refuses the call as a whole, as it does when its gas runs out. */
+async function tryAggregate(
   session: EndpointSession,
   header: BlockHeader,
-  { queries, answers }: MulticallTask,
-): Promise<readonly BalanceQuery[]> {
-  for (let left = queries; ;) {
-    const failed = await aggregate(session, header, { queries: left, answers })
-    if (failed.length === 0 || failed.length === left.length) return failed
-    left = failed
+  task: MulticallTask,
+): Promise<readonly BalanceQuery[] | null> {
+  try {
+    return await aggregate(session, header, task)
+  } catch (error) {
+    if (error instanceof NodeError) return null
+    throw error
   }
 }
 
@@ -115,9 +152,9 @@ async function aggregate(
   })
 }
 
-/** Tokens that did not answer the last time. */
-function suspectsOf(session: EndpointSession): Set<Token> {
-  const suspects = (session.memory.get(MEMORY_KEY) as Set<Token> | undefined) ?? new Set<Token>()
+/** Tokens of which not all holders, or none, answered the last time. */
+function suspectsOf(session: EndpointSession): Map<Token, 'some' | 'none'> {
+  const suspects = (session.memory.get(MEMORY_KEY) as Map<Token, 'some' | 'none'> | undefined) ?? new Map()
   session.memory.set(MEMORY_KEY, suspects)
   return suspects
 }

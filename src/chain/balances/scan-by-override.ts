@@ -16,6 +16,8 @@ const GAS_PER_ITEM = 300_000
 const GROUP_MAX = 0xffff
 const HEAD_BYTES = 64
 const ITEM_BYTES = 33
+/** Items compared at once: few change in a block. */
+const RUN_ITEMS = 64
 const MEMORY_KEY = 'scans'
 /** Lists of queries whose last scan is kept; a chain with more positions than these lists hold only works more. */
 const SCANS_MAX = 8
@@ -109,13 +111,26 @@ function decodeItems(bytes: Buffer, { queries, ...last }: Scan): readonly Balanc
   }
   const sameCount = last.bytes.length === bytes.length
   if (sameCount && bytes.compare(last.bytes, HEAD_BYTES, last.bytes.length, HEAD_BYTES) === 0) return last.answers
-  return Array.from({ length: count }, (_, index) => {
-    const start = HEAD_BYTES + index * ITEM_BYTES
-    const end = start + ITEM_BYTES
-    const before = last.answers[index]
-    if (before !== undefined && bytes.compare(last.bytes, start, end, start, end) === 0) return before
-    return decodeItem(bytes[start] ?? 0, wordAt(bytes, start + 1))
-  })
+  const answers = last.answers.slice(0, count)
+  for (let first = 0; first < count; first += RUN_ITEMS) {
+    const end = Math.min(count, first + RUN_ITEMS)
+    if (end <= last.answers.length && sameItems(bytes, last.bytes, { first, end })) continue
+    for (let index = first; index < end; index += 1) {
+      const isKnown = index < last.answers.length && sameItems(bytes, last.bytes, { first: index, end: index + 1 })
+      const start = HEAD_BYTES + index * ITEM_BYTES
+      if (!isKnown) answers[index] = decodeItem(bytes[start] ?? 0, wordAt(bytes, start + 1))
+    }
+  }
+  return answers
+}
+
+function sameItems(
+  one: Buffer,
+  other: Buffer,
+  { first, end }: { readonly first: number; readonly end: number },
+): boolean {
+  const [from, to] = [HEAD_BYTES + first * ITEM_BYTES, HEAD_BYTES + end * ITEM_BYTES]
+  return one.compare(other, from, to, from, to) === 0
 }
 
 function decodeItem(status: number, value: bigint): BalanceAnswer {
