@@ -44,6 +44,9 @@ const READING_ROUNDS_MAX = 4
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
 const FINALITY_BLOCKS = 16
 
+/** Blocks whose state every node keeps. */
+const RECENT_BLOCKS = 128n
+
 export interface WatchChainOptions {
   readonly client: RpcClient
   readonly heads: HeadSource
@@ -160,9 +163,24 @@ class ChainWatch {
       const slice = await searchSlice({ client, logger }, { from: cursor, to: target, positions })
       return { kind: 'span', span: { target, ...slice, finality: view.finality } }
     } catch (error) {
-      if (!(error instanceof StateUnavailableError)) throw error
+      if (!(await this.#isStateGone(error, { cursor, target, head }))) throw error
       return this.#gap(head, `no endpoint has the state of blocks ${cursor.number + 1n} to ${number} any more`)
     }
+  }
+
+  /** Some nodes say of a block whose state they threw away that they do not know it, and list it as canonical still. */
+  async #isStateGone(
+    error: unknown,
+    {
+      cursor,
+      target,
+      head,
+    }: { readonly cursor: BlockHeader; readonly target: BlockHeader; readonly head: BlockHeader },
+  ): Promise<boolean> {
+    if (error instanceof StateUnavailableError) return true
+    if (!(error instanceof BlockUnavailableError) || head.number - cursor.number <= RECENT_BLOCKS) return false
+    const [present] = await this.#options.heads.byNumber(target.number, 1)
+    return present?.hash === target.hash && (await this.#settle(cursor)) === null
   }
 
   /** Finality is asked for now and then: it moves by minutes, and costs two requests. */

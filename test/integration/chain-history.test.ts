@@ -3,6 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { fetchHeadersByNumber } from '../../src/chain/head/fetch-headers.js'
 import { readHistory } from '../../src/chain/history/read-history.js'
 import type { HistoryAnswer } from '../../src/chain/history/read-history.js'
+import { pinByAncestors } from '../../src/chain/history/block-pins.js'
+import type { Findings } from '../../src/chain/history/found-change.js'
+import { searchChanges } from '../../src/chain/history/search-changes.js'
 import { networkTransport } from '../../src/chain/rpc/node-transport.js'
 import { RpcClient } from '../../src/chain/rpc/rpc-client.js'
 import type { BlockHeader } from '../../src/model/block.js'
@@ -12,6 +15,7 @@ import { positionKey } from '../../src/model/position.js'
 import type { Position } from '../../src/model/position.js'
 import { createWorld, startAnvil } from '../../src/testing/index.js'
 import type { Anvil, World } from '../../src/testing/index.js'
+import { createRpc } from '../../src/testing/rpc.js'
 import { balancesAt } from '../../src/testing/truth.js'
 import { createTestDatabase } from '../support/test-database.js'
 import { follow, mineActivity } from './chain-fixture.js'
@@ -67,6 +71,39 @@ describe('a search of the past', () => {
   })
 })
 
+describe('a search that reads few blocks', () => {
+  it.each([31, 32])('finds every change of random activity and proves that it has all (seed %i)', async (seed) => {
+    const { anvil, world } = await playground({ seed, solverCount: 3 })
+    const last = await mineActivity(world, 80)
+    const bounds = { from: world.setupBlock, to: last }
+    const found = await searchSparsely(anvil.rpcUrl, world, bounds)
+    expect(shown(found)).toEqual(await truth(anvil, world, bounds))
+    const sampled = [...found.ends].filter(([, { coverage }]) => coverage === 'sampled')
+    expect(sampled).toEqual([])
+  })
+
+  it('asks little where little happened', async () => {
+    const { anvil, world } = await playground({ seed: 33, solverCount: 3 })
+    const proxy = await startProxy(anvil)
+    closing.push(() => proxy.close())
+    const [solver] = world.solvers
+    const [token] = world.tokens
+    if (solver === undefined || token === undefined) throw new Error('expected a solver and a token')
+    await createRpc(anvil.rpcUrl).request('anvil_mine', ['0x190', '0x1'])
+    await world.perform([{ kind: 'native-in', solver, amount: 5n }])
+    await world.mine()
+    await world.perform([{ kind: 'token-in', token: token.address, solver, amount: 7n }])
+    await world.mine()
+    await createRpc(anvil.rpcUrl).request('anvil_mine', ['0x190', '0x1'])
+    const last = await createRpc(anvil.rpcUrl).quantity('eth_blockNumber', [])
+    const found = await search(proxy.url, world, { from: world.setupBlock, to: last })
+    expect(found.changes.map(({ balance, position }) => [position.token, balance]).length).toBe(2)
+    expect(found.changes.every(({ attribution }) => attribution.transactionHashes.length === 1)).toBe(true)
+    expect(found.positions.every(({ coverage }) => coverage === 'exact')).toBe(true)
+    expect(proxy.count()).toBeLessThan(130)
+  })
+})
+
 describe('blocks that passed while Tidemark was away', () => {
   it('leave the history that there would be without the absence', async () => {
     const { anvil, world } = await playground({ seed: 24, solverCount: 2 })
@@ -90,7 +127,6 @@ describe('blocks that passed while Tidemark was away', () => {
         expected.filter((line) => line.startsWith(`${key} `)),
       )
     }
-    expect((await after.manager.events.read(0n, 5000)).filter(({ type }) => type === 'chain.gap')).toHaveLength(0)
   })
 })
 
@@ -110,9 +146,26 @@ interface Bounds {
 }
 
 async function search(rpcUrl: string, world: World, bounds: Bounds): Promise<HistoryAnswer> {
+  const client = clientOf(rpcUrl, world)
+  const [from, to] = await Promise.all([headerAt(client, bounds.from), headerAt(client, bounds.to)])
+  const positions = positionsOf(world).map((position) => ({ ...position, balance: null }))
+  return readHistory(client, { positions, from, to, logger: silentLogger })
+}
+
+async function searchSparsely(rpcUrl: string, world: World, bounds: Bounds): Promise<Findings> {
+  const client = clientOf(rpcUrl, world)
+  const [from, to] = await Promise.all([headerAt(client, bounds.from), headerAt(client, bounds.to)])
+  const balances = await balancesAt(rpcUrl, world.positions, bounds.from)
+  const positions = positionsOf(world).map((position, index) => ({ ...position, balance: balances[index] ?? null }))
+  const pins = await pinByAncestors(client, { from, to }, silentLogger)
+  if (pins === null) throw new Error('expected block hashes')
+  return searchChanges({ client, logger: silentLogger }, pins, positions)
+}
+
+function clientOf(rpcUrl: string, world: World): RpcClient {
   const stopping = new AbortController()
   closing.push(() => stopping.abort())
-  const client = new RpcClient({
+  return new RpcClient({
     chainId: world.chainId,
     urls: [rpcUrl],
     clock: systemClock,
@@ -120,9 +173,6 @@ async function search(rpcUrl: string, world: World, bounds: Bounds): Promise<His
     logger: silentLogger,
     signal: stopping.signal,
   })
-  const [from, to] = await Promise.all([headerAt(client, bounds.from), headerAt(client, bounds.to)])
-  const positions = positionsOf(world).map((position) => ({ ...position, balance: null }))
-  return readHistory(client, { positions, from, to, logger: silentLogger })
 }
 
 async function headerAt(client: RpcClient, number: bigint): Promise<BlockHeader> {
@@ -135,7 +185,7 @@ function positionsOf(world: World): readonly Position[] {
   return world.positions.map((holding) => ({ ...holding, chainId: world.chainId }))
 }
 
-function shown({ changes }: HistoryAnswer): readonly string[] {
+function shown({ changes }: Pick<HistoryAnswer | Findings, 'changes'>): readonly string[] {
   return changes
     .map(({ position, block, balance }) => `${positionKey(position)} ${block.number} ${balance}`)
     .toSorted(byPositionAndBlock)

@@ -8,6 +8,8 @@ import type { PastAnswer, PastQuery } from './read-past.js'
 export interface SearchedPosition extends Position {
   /** What it has at the block before the span; null when that is not known. */
   readonly balance: bigint | null
+  /** True for a token whose balances grow by themselves in every block: nothing is searched between the ends. */
+  readonly accruing?: boolean | undefined
 }
 
 /** A balance that a position has from one block on. */

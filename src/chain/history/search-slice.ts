@@ -9,6 +9,7 @@ import type { BlockPins, PinnedSpan } from './block-pins.js'
 import { balanceQuery } from './found-change.js'
 import type { Findings, SearchedPosition } from './found-change.js'
 import { readPast } from './read-past.js'
+import { searchChanges } from './search-changes.js'
 import { sweepBlocks } from './sweep-blocks.js'
 import type { SearchContext } from './sweep-blocks.js'
 
@@ -16,6 +17,8 @@ import type { SearchContext } from './sweep-blocks.js'
 export const SLICE_BLOCKS = 1024n
 /** Blocks of a slice that is read block by block; a longer one is searched. */
 export const DENSE_BLOCKS_MAX = 300n
+/** Positions that are read at every block of a short slice: as many as fit one call on most nodes. */
+export const DENSE_POSITIONS_MAX = 2500
 /** Headers kept from a slice, so that a reorganisation of its last blocks can be linked. */
 const LINKED_HEADERS = 64n
 
@@ -58,8 +61,7 @@ async function searchPinned(
   positions: readonly SearchedPosition[],
 ): Promise<SliceFindings> {
   const known = await withBalances(context, pins, positions)
-  const findings: Findings =
-    known.length === 0 ? { changes: [], ends: new Map(), times: new Map() } : await sweepBlocks(context, pins, known)
+  const findings = await findChanges(context, pins, known)
   return {
     headers: await headersOf(context, pins, findings),
     changes: await attributeSpan(context, findings.changes),
@@ -69,6 +71,20 @@ async function searchPinned(
       return { position: end.reading.position, ...end }
     }),
   }
+}
+
+/** Every position at every block, where there are few of both; otherwise where logs and bisection point at. */
+async function findChanges(
+  context: SearchContext,
+  pins: BlockPins,
+  positions: readonly SearchedPosition[],
+): Promise<Findings> {
+  const blocks = pins.to.number - pins.from.number
+  const dense = blocks <= DENSE_BLOCKS_MAX && positions.length <= DENSE_POSITIONS_MAX
+  if (dense && positions.length > 0) return sweepBlocks(context, pins, positions)
+  const findings = await searchChanges(context, pins, positions)
+  context.onBlocks?.(blocks)
+  return findings
 }
 
 /** Balances before the slice that are not known are read. One that cannot be read stays unknown. */

@@ -6,7 +6,7 @@ import type { Findings, SearchedPosition } from './found-change.js'
 import { readPast } from './read-past.js'
 
 /** Blocks read at the same time: enough to hide the way to the node, few enough for a modest one. */
-const BLOCKS_AT_ONCE = 3
+export const BLOCKS_AT_ONCE = 3
 
 export interface SearchContext {
   readonly client: RpcClient
