@@ -1,17 +1,29 @@
 export { type Anvil, type AnvilOptions, startAnvil } from './anvil.js'
 export {
+  absurdMetadataToken,
+  accruingToken,
+  bridgedWETH,
   bytes32Token,
+  collectibleToken,
+  feeOnTransferToken,
   gasBurningToken,
   hostileNameToken,
+  nativeAliasToken,
   phantomToken,
+  rebasingToken,
   returnBombToken,
   revertingToken,
   shortReturnToken,
+  silentToken,
   splitter,
   testToken,
   weth9,
 } from './contracts/artifacts.js'
 export { AnvilError, WorldError } from './errors.js'
+export { type Fault, type FaultKind, faultKinds, type InjectedFault } from './fault-proxy/fault.js'
+export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy/fault-proxy.js'
+export { createFaultyNode, type FaultyNode, type FaultyNodeOptions } from './fault-proxy/faulty-node.js'
+export { type RemoteNode, remoteNode } from './fault-proxy/remote-node.js'
 export { createModelChain } from './model-chain/create-model-chain.js'
 export type { ModelAction, ModelWalletKind, ModelWalletSpec } from './model-chain/model-action.js'
 export type { ModelBlock, ModelCall, ModelLog, ModelTransaction, ModelWithdrawal } from './model-chain/model-block.js'
