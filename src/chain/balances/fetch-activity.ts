@@ -66,12 +66,15 @@ export interface BlockActivity {
 
 type Json = Readonly<Record<string, unknown>>
 
-/** The block's body and receipts: who paid whom, and every log. */
-export async function fetchBlockActivity(
-  client: RpcClient,
-  header: BlockHeader,
-  interest: Interest,
-): Promise<BlockActivity> {
+/** A block's body and receipts as they came: what of them is of interest is known once the balances are. */
+export interface BlockPapers {
+  readonly header: BlockHeader
+  readonly body: Json
+  readonly receipts: readonly Json[]
+}
+
+/** Asks for a block's body and receipts. */
+export function fetchBlockPapers(client: RpcClient, header: BlockHeader): Promise<BlockPapers> {
   return client.run(async (session) => {
     const [block, receipts] = await session.batch([
       { method: 'eth_getBlockByHash', params: [header.hash, true] },
@@ -83,16 +86,24 @@ export async function fetchBlockActivity(
     if (block.result === null) throw new BlockUnavailableError(`the endpoint does not have block ${header.number}`)
     const body = decodeObject(block.result, 'block')
     if (body['hash'] !== header.hash) throw new MalformedAnswerError('expected the block asked for, got another one')
-    const bodies = decodeArray(body['transactions'], 'transactions').map((item) => decodeObject(item, 'transaction'))
-    const receiptList = readReceipts(receipts.result, header)
-    return {
-      producer: addressOf(body['miner']),
-      transactions: readTransactions({ bodies, receipts: receiptList, block: body }, interest),
-      indexes: new Map(bodies.map((item, index) => [decodeHash(item['hash'], 'transaction hash'), index])),
-      withdrawals: readWithdrawals(body['withdrawals'], interest),
-      logs: readReceiptLogs(receiptList, header, interest),
-    }
+    return { header, body, receipts: readReceipts(receipts.result, header) }
   })
+}
+
+/**
+ * Who paid whom, and every log, as far as it concerns the wallets and tokens of interest.
+ *
+ * @throws {MalformedAnswerError}
+ */
+export function readBlockActivity({ header, body, receipts }: BlockPapers, interest: Interest): BlockActivity {
+  const bodies = decodeArray(body['transactions'], 'transactions').map((item) => decodeObject(item, 'transaction'))
+  return {
+    producer: addressOf(body['miner']),
+    transactions: readTransactions({ bodies, receipts, block: body }, interest),
+    indexes: new Map(bodies.map((item, index) => [decodeHash(item['hash'], 'transaction hash'), index])),
+    withdrawals: readWithdrawals(body['withdrawals'], interest),
+    logs: readReceiptLogs(receipts, header, interest),
+  }
 }
 
 /** The logs of the tokens of interest in one block that may tell of movements. */
