@@ -29,7 +29,8 @@ it(
     await service.start()
     const processed = async (): Promise<bigint> => {
       const { items } = await service.get<{ readonly items: readonly WireChain[] }>('/api/chains')
-      return BigInt(items[0]?.processed ?? -1)
+      const own = items.find(({ chainId }) => chainId === world.chainId.toString())
+      return BigInt(own?.processed ?? -1)
     }
     await until('the first block is processed', async () => (await processed()) >= world.setupBlock)
     const random = createRandom(31)
