@@ -21,9 +21,10 @@ it(
     closing.push(() => anvil.stop())
     const world = await createWorld({ rpcUrl: anvil.rpcUrl, seed: 31, solverCount: 3 })
     const service = await createService({
-      RPC_URL: anvil.rpcUrl,
+      [`CHAIN_${anvil.chainId}_RPC_URL`]: anvil.rpcUrl,
+      [`CHAIN_${anvil.chainId}_POLL_INTERVAL_MS`]: '50',
       SOLVER_ADDRESSES: world.solvers.join(','),
-      TOKENS: world.tokens.map(({ address }) => address).join(','),
+      [`CHAIN_${anvil.chainId}_TOKENS`]: world.tokens.map(({ address }) => address).join(','),
     })
     closing.push(() => service.dispose())
     await service.start()
