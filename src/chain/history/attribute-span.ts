@@ -5,20 +5,18 @@ import { positionKey } from '../../model/position.js'
 import { attributeChanges } from '../balances/attribute.js'
 import { explainByLogs } from './explain-by-logs.js'
 import type { Findings, FoundChange } from './found-change.js'
+import { BLOCKS_AT_ONCE } from './search-context.js'
 import type { SearchContext } from './search-context.js'
 
-/** Blocks of one span whose bodies are fetched to explain changes: what a search costs must not grow with its changes. */
-const BODIES_MAX = 64
-
 /**
- * Finds the transactions of changes: from the logs that are known already, else block by block within a budget. What it cannot pay for is left unknown: the
- * balances themselves never depend on it.
+ * Finds the transactions of changes: from the logs that are known already, else block by block within the budget of the
+ * findings. What it cannot pay for is left unknown: the balances themselves never depend on it.
  *
  * @returns the changes in their order
  */
 export async function attributeSpan(
   context: SearchContext,
-  { changes, logs }: Pick<Findings, 'changes' | 'logs'>,
+  { changes, logs, bodiesMax }: Pick<Findings, 'changes' | 'logs' | 'bodiesMax'>,
 ): Promise<readonly SpanChange[]> {
   const found = new Map<FoundChange, Attribution>()
   for (const change of changes) {
@@ -35,9 +33,11 @@ export async function attributeSpan(
     if (same === undefined) byBlock.set(change.block.hash, [change])
     else same.push(change)
   }
-  for (const inBlock of [...byBlock.values()].slice(0, BODIES_MAX)) {
+  const blocks = [...byBlock.values()].slice(0, bodiesMax)
+  for (let first = 0; first < blocks.length; first += BLOCKS_AT_ONCE) {
     context.signal?.throwIfAborted()
-    await attributeBlock(context, inBlock, found)
+    const together = blocks.slice(first, first + BLOCKS_AT_ONCE)
+    await Promise.all(together.map((inBlock) => attributeBlock(context, inBlock, found)))
   }
   return changes.map((change) => ({
     position: change.position,

@@ -37,6 +37,8 @@ export interface Findings {
   readonly times: ReadonlyMap<bigint, number>
   /** Logs of the tokens' movements, by block; empty where they were not asked for. */
   readonly logs: RangeLogs
+  /** Blocks whose bodies may be fetched to explain changes that the logs do not. */
+  readonly bodiesMax: number
 }
 
 export function balanceQuery({ token, solver }: Position): PastQuery {
