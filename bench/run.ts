@@ -1,83 +1,118 @@
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
-import { measure } from './measure.js'
-import type { Measured } from './measure.js'
+import { measureGrowth } from './growth.js'
+import { measureLive } from './live.js'
+import type { Live } from './live.js'
+import { measureMemory } from './memory.js'
+import { measurePeers } from './peers.js'
+import { median, quantile } from './quantile.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
+
+const parts = ['live', 'growth', 'gap', 'memory', 'peers'] as const
+type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
+    only: { type: 'string', default: parts.join(',') },
     blocks: { type: 'string', default: '200' },
     positions: { type: 'string', default: '1000' },
+    sizes: { type: 'string', default: '100,1000,10000,50000' },
   },
 })
+const wanted = values.only.split(',').map(readPart)
 const blocks = Number(values.blocks)
 const positions = Number(values.positions)
 
-// Side by side, half a beat apart, so that the work of one falls into the rest of the other.
-console.error(
-  `${positions} positions, ${blocks} blocks of each kind with WebSocket heads; this takes about ${blocks + 20} s`,
-)
-const [pushed, polled] = await Promise.all([
-  run('websocket', { blocks: 2 * blocks, blockTimeMs: 500 }),
-  // Block timestamps are whole seconds, and polling keeps their pace.
-  run('poll', { blocks, blockTimeMs: 1000 }),
-])
-const results = [pushed, polled]
+const results: Partial<Record<Part, unknown>> = {}
+if (!values.json) console.log(machine())
+for (const part of parts.filter((name) => wanted.includes(name))) {
+  results[part] = await measurePart(part)
+  if (!values.json) print(part, results[part])
+}
+if (values.json) console.log(JSON.stringify({ machine: machine(), results }, null, 2))
 
-if (values.json) console.log(JSON.stringify({ machine: machine(), results: results.map(summarise) }, null, 2))
-else print(results)
+function readPart(name: string): Part {
+  const part = parts.find((known) => known === name)
+  if (part === undefined) throw new Error(`--only: expected some of ${parts.join(', ')}, got ${name}`)
+  return part
+}
 
-async function run(
-  heads: HeadMode,
-  pace: { readonly blocks: number; readonly blockTimeMs: number },
-): Promise<Measured> {
+function measurePart(part: Part): Promise<unknown> {
+  switch (part) {
+    case 'live':
+      return measureBothHeads()
+    case 'growth':
+      return measureGrowth(values.sizes.split(',').map(Number))
+    case 'gap':
+      return measureGaps()
+    case 'memory':
+      return measureMemory(10_000, 90)
+    case 'peers':
+      return withStage((stage) => measurePeers(stage.anvil, stage.world))
+  }
+}
+
+/** Side by side, half a beat apart, so that the work of one falls into the rest of the other. */
+async function measureBothHeads(): Promise<unknown[]> {
+  console.error(`live: ${positions} positions, ${blocks} blocks of each kind; about ${blocks + 20} s …`)
+  const [pushed, polled] = await Promise.all([
+    live('websocket', { blocks: 2 * blocks, blockTimeMs: 500 }),
+    // Block timestamps are whole seconds, and polling keeps their pace.
+    live('poll', { blocks, blockTimeMs: 1000 }),
+  ])
+  return [summarise(pushed), summarise(polled)]
+}
+
+async function live(heads: HeadMode, pace: { readonly blocks: number; readonly blockTimeMs: number }): Promise<Live> {
   const stage = await createStage(heads, positions)
   try {
-    return await measure({ stage, heads, ...pace })
+    return await measureLive({ stage, heads, ...pace })
   } finally {
     await stage.close()
   }
 }
 
-function summarise({ latenciesMs, rawCallsMs, ...counted }: Measured) {
-  const rawCallMs = quantile(rawCallsMs, 0.5)
-  const p50 = quantile(latenciesMs, 0.5)
-  const p99 = quantile(latenciesMs, 0.99)
+function summarise({ latenciesMs, rawCallsMs, requestsByMethod, ...counted }: Live) {
+  const rawCallMs = median(rawCallsMs)
+  const p50Ms = median(latenciesMs)
+  const p99Ms = quantile(latenciesMs, 0.99)
   return {
     ...counted,
     changedBlocks: latenciesMs.length,
     rawCallMs,
-    latencyMs: { p50, p99 },
-    latencyInRawCalls: { p50: p50 / rawCallMs, p99: p99 / rawCallMs },
+    p50Ms,
+    p99Ms,
+    p50InRawCalls: p50Ms / rawCallMs,
+    p99InRawCalls: p99Ms / rawCallMs,
+    callsPerBlock: Object.entries(requestsByMethod)
+      .map(([method, count]) => `${method} ${rounded(count)}`)
+      .join(', '),
   }
 }
 
-function print(measured: readonly Measured[]): void {
-  console.log(machine())
-  for (const result of measured.map(summarise)) {
-    console.log(
-      `\n${result.heads} heads, ${result.positions} positions, ${result.blocks} blocks of ${result.blockTimeMs} ms`,
-    )
-    console.table({
-      'requests per unchanged block': { value: rounded(result.requestsPerUnchangedBlock) },
-      'requests per block with 10 changes': { value: rounded(result.requestsPerChangedBlock) },
-      'one raw eth_call, median ms': { value: rounded(result.rawCallMs) },
-      'block to committed event, p50 ms': { value: rounded(result.latencyMs.p50) },
-      'block to committed event, p99 ms': { value: rounded(result.latencyMs.p99) },
-      'p50 in raw calls': { value: rounded(result.latencyInRawCalls.p50) },
-      'p99 in raw calls': { value: rounded(result.latencyInRawCalls.p99) },
-    })
-    const methods = Object.entries(result.requestsByMethod).map(([method, count]) => `${method} ${rounded(count)}`)
-    console.log(`calls per block by method: ${methods.join(', ')}`)
+async function withStage<Result>(work: (stage: Awaited<ReturnType<typeof createStage>>) => Promise<Result>) {
+  const stage = await createStage('websocket', positions)
+  try {
+    return await work(stage)
+  } finally {
+    await stage.close()
   }
 }
 
-function quantile(list: readonly number[], share: number): number {
-  const sorted = list.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
+function print(part: Part, result: unknown): void {
+  console.log(`\n${part}`)
+  for (const table of part === 'live' ? (result as object[]) : [result]) {
+    console.table(Array.isArray(table) ? table.map(roundedRow) : roundedRow(table as object))
+  }
+}
+
+function roundedRow(row: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value]),
+  )
 }
 
 function rounded(value: number): number {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 
 import { BalanceManager } from '../src/index.js'
 import { createWorld, startAnvil } from '../src/testing/index.js'
-import type { Anvil, World } from '../src/testing/index.js'
+import type { Address } from '../src/model/address.js'
+import type { Anvil, Holding, World } from '../src/testing/index.js'
 import { createRpc } from '../src/testing/rpc.js'
 import { startProxy } from '../test/integration/chain-proxy.js'
 import type { RpcProxy } from '../test/integration/chain-proxy.js'
@@ -17,18 +18,30 @@ export interface Stage {
   readonly world: World
   readonly proxy: RpcProxy
   readonly manager: BalanceManager
+  /** Everything that is watched. */
+  readonly positions: readonly Holding[]
   mine(): Promise<void>
   close(): Promise<void>
 }
 
 const CHAIN_ID = 31_337n
 
+/** Solvers with money of their own; more are only addresses, which cost a reader just as much. */
+const BUSY_SOLVERS_MAX = 250
+
 export async function createStage(heads: HeadMode, positions: number): Promise<Stage> {
   const anvil = await startAnvil({ chainId: CHAIN_ID, blockTimeSeconds: 'manual' })
   const dataDir = await mkdtemp(join(tmpdir(), 'tidemark-bench-'))
   const proxy = await startProxy(anvil)
   // Native, two tokens and wrapped native for each solver.
-  const world = await createWorld({ rpcUrl: anvil.rpcUrl, seed: 1, solverCount: Math.ceil(positions / 4) })
+  const solverCount = Math.ceil(positions / 4)
+  const world = await createWorld({
+    rpcUrl: anvil.rpcUrl,
+    seed: 1,
+    solverCount: Math.min(solverCount, BUSY_SOLVERS_MAX),
+  })
+  const solvers = [...world.solvers, ...idleWallets(solverCount - world.solvers.length)]
+  const tokens = ['native' as const, ...world.tokens.map(({ address }) => address)]
   const manager = new BalanceManager({
     config: {
       chains: [
@@ -44,7 +57,7 @@ export async function createStage(heads: HeadMode, positions: number): Promise<S
           syncIntervalMs: 30_000,
         },
       ],
-      solvers: world.solvers.map((address) => ({ address, label: null })),
+      solvers: solvers.map((address) => ({ address, label: null })),
       databaseUrl: null,
       dataDir,
     },
@@ -56,6 +69,7 @@ export async function createStage(heads: HeadMode, positions: number): Promise<S
     world,
     proxy,
     manager,
+    positions: solvers.flatMap((solver) => tokens.map((token) => ({ token, solver }))),
     async mine() {
       await rpc.request('evm_mine')
     },
@@ -66,4 +80,9 @@ export async function createStage(heads: HeadMode, positions: number): Promise<S
       await rm(dataDir, { recursive: true, force: true })
     },
   }
+}
+
+/** Addresses that hold nothing: the first ones of a counter. */
+export function idleWallets(count: number): readonly Address[] {
+  return Array.from({ length: count }, (_, index): Address => `0x${(index + 1).toString(16).padStart(40, 'e')}`)
 }

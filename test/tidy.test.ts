@@ -29,6 +29,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'snapshots/snapshot-store.ts',
     ],
   },
+  doctor: { may: ['model', 'config', 'chain', 'storage'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger'] },
   'balance-manager.ts': {
     may: ['model', 'config', 'events', 'chain', 'ledger', 'snapshots', 'storage', 'chain-worker.ts'],
@@ -42,6 +43,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'ledger',
       'snapshots',
       'storage',
+      'doctor',
       'chain-worker.ts',
       'balance-manager.ts',
     ],

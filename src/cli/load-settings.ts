@@ -10,6 +10,8 @@ import { createLogger } from './create-logger.js'
 export interface Settings {
   readonly config: Config
   readonly logger: Logger
+  /** What the reading of the configuration warned of. */
+  readonly warnings: readonly string[]
 }
 
 export interface SettingsOptions {
@@ -31,7 +33,7 @@ export async function loadSettings(options: SettingsOptions = {}): Promise<Setti
   const logger = createLogger(config.logLevel)
   if (source !== null) logger.info({ source }, 'configuration file read')
   for (const warning of warnings) logger.warn({}, warning)
-  return { config, logger }
+  return { config, logger, warnings }
 }
 
 function readEnvFile(path: string): void {

@@ -9,8 +9,9 @@ Examples:
   $ tidemark demo                                   two local chains, busy wallets, a live table
   $ ETHEREUM_RPC_URL=https://… SOLVER_ADDRESSES=hot=0x… tidemark start
   $ tidemark migrate                                create or update the database schema
+  $ tidemark doctor                                 what is wrong with the settings, the database or an endpoint
 
-Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 5 unreachable, 7 locked by another process`
+Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 5 unreachable, 7 locked by another process`
 
 /** Runs one command. Data goes to standard output, everything else to standard error. */
 export async function runCli(argv: readonly string[]): Promise<ExitCode> {
@@ -37,6 +38,15 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .option('--json', 'print the result as JSON')
     .action(async (options) => {
       code = await (await import('./migrate.js')).migrateCommand(options)
+    })
+
+  program
+    .command('doctor')
+    .description('look at settings, database, endpoints and tokens, and say what is wrong')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print one finding per line as JSON')
+    .action(async (options) => {
+      code = await (await import('./doctor.js')).doctor(options)
     })
 
   program

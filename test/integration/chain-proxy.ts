@@ -35,6 +35,8 @@ export interface RpcProxy {
   refused(): number
   cutSockets(): void
   count(): number
+  /** HTTP requests, whatever was in them. */
+  httpRequests(): number
   close(): Promise<void>
 }
 
@@ -49,6 +51,7 @@ export async function startProxy(target: { readonly rpcUrl: string; readonly wsU
   let refusals: number[] = []
   let refused = 0
   let sockets = 0
+  let httpRequests = 0
 
   const forward = async (call: ProxiedCall): Promise<ProxiedAnswer> => {
     const [answer] = await post(target.rpcUrl, [{ ...call, id: 1 }])
@@ -56,6 +59,7 @@ export async function startProxy(target: { readonly rpcUrl: string; readonly wsU
   }
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    httpRequests += 1
     const parsed = JSON.parse(await readText(request)) as WireCall | WireCall[]
     const list = Array.isArray(parsed) ? parsed : [parsed]
     for (const { method } of list) calls.set(method, (calls.get(method) ?? 0) + 1)
@@ -104,6 +108,7 @@ export async function startProxy(target: { readonly rpcUrl: string; readonly wsU
     cutSockets() {
       for (const client of ws.clients) client.terminate()
     },
+    httpRequests: () => httpRequests,
     count: () => [...calls.values()].reduce((sum, value) => sum + value, 0),
     async close() {
       for (const client of ws.clients) client.terminate()

@@ -5,7 +5,7 @@ import type pg from 'pg'
 
 import { TidemarkError } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
-import type { Database } from './database.js'
+import type { Database, Queryable } from './database.js'
 
 /** Any constant does, as long as every version uses the same: it keeps migrators apart. */
 const MIGRATION_LOCK = 7_134_021_558n
@@ -86,6 +86,20 @@ export async function migrate(
   } finally {
     await client.end()
   }
+}
+
+/** The newest migration that was applied; 0 for a database without our schema. Changes nothing. */
+export async function readVersion(database: Queryable): Promise<number> {
+  const tables = await database.query<{ known: boolean }>({
+    name: 'migration-table',
+    text: "select to_regclass('tidemark.migration') is not null as known",
+  })
+  if (tables[0]?.known !== true) return 0
+  const rows = await database.query<{ version: number | null }>({
+    name: 'migration-version',
+    text: 'select max(version) as version from tidemark.migration',
+  })
+  return rows[0]?.version ?? 0
 }
 
 async function runMigration(client: pg.Client, migration: Migration): Promise<void> {

@@ -16,7 +16,7 @@ export interface MeasureOptions {
   readonly blockTimeMs: number
 }
 
-export interface Measured {
+export interface Live {
   readonly heads: HeadMode
   readonly positions: number
   readonly blocks: number
@@ -34,7 +34,7 @@ export interface Measured {
 const CHANGES = 10
 
 /** Makes blocks at a steady pace, first without and then with changes, and measures what they cost and how long they take. */
-export async function measure({ stage, heads, blocks, blockTimeMs }: MeasureOptions): Promise<Measured> {
+export async function measureLive({ stage, heads, blocks, blockTimeMs }: MeasureOptions): Promise<Live> {
   const { proxy, world } = stage
   const announced = await listen(stage.anvil.wsUrl)
   const committed = new Map<string, { atMs: number; events: number }>()
@@ -45,7 +45,7 @@ export async function measure({ stage, heads, blocks, blockTimeMs }: MeasureOpti
   })
   // The raw call passes a proxy as the manager's calls do, but one of its own: it is not counted.
   const beside = await startProxy(stage.anvil)
-  const rawCall = await prepareRawCall(beside.url, world.positions)
+  const rawCall = await prepareRawCall(beside.url, stage.positions)
   await followed(stage)
 
   const methodsBefore = new Map(proxy.calls)
@@ -86,7 +86,7 @@ export async function measure({ stage, heads, blocks, blockTimeMs }: MeasureOpti
   ])
   return {
     heads,
-    positions: world.positions.length,
+    positions: stage.positions.length,
     blocks,
     blockTimeMs,
     requestsPerUnchangedBlock,

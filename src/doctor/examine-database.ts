@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+import type { Config } from '../config/config.js'
+import { TidemarkError, messageOf } from '../model/errors.js'
+import { silentLogger } from '../model/logger.js'
+import { connectDatabase } from '../storage/postgres/connect-database.js'
+import { readMigrations, readVersion } from '../storage/postgres/migrate.js'
+import type { Finding } from './finding.js'
+
+type Examined = Pick<Config, 'databaseUrl' | 'dataDir'>
+
+/** Whether the database answers, keeps what it acknowledges, and has a schema this version knows. Changes nothing. */
+export async function examineDatabase({ databaseUrl, dataDir }: Examined): Promise<Finding> {
+  const embedded = databaseUrl === null
+  const subject = embedded ? `embedded PostgreSQL in ${dataDir}` : 'DATABASE_URL'
+  if (embedded && !existsSync(join(dataDir, 'postgres'))) {
+    return {
+      area: 'database',
+      subject,
+      level: 'ok',
+      text: 'there is no data yet; `tidemark start` makes the database there',
+    }
+  }
+  try {
+    const connection = await connectDatabase({ databaseUrl, dataDir }, silentLogger)
+    try {
+      const stands = await readVersion(connection.database)
+      const known = (await readMigrations()).length
+      return schemaFinding(subject, stands, known)
+    } finally {
+      await connection.close()
+    }
+  } catch (error) {
+    return failureFinding(subject, error)
+  }
+}
+
+function schemaFinding(subject: string, stands: number, known: number): Finding {
+  if (stands > known) {
+    return {
+      area: 'database',
+      subject,
+      level: 'problem',
+      text: `its schema has version ${stands}, this Tidemark knows ${known}`,
+      advice: 'Use the newer Tidemark that wrote it.',
+    }
+  }
+  const text =
+    stands === known
+      ? `it answers, commits are durable, and the schema is up to date (version ${stands})`
+      : `it answers and commits are durable; the schema is brought from version ${stands} to ${known} at the next start`
+  return { area: 'database', subject, level: 'ok', text }
+}
+
+function failureFinding(subject: string, error: unknown): Finding {
+  if (error instanceof TidemarkError && error.code === 'data_directory_locked') {
+    return { area: 'database', subject, level: 'ok', text: `a running Tidemark has it: ${error.message}` }
+  }
+  const advice = error instanceof TidemarkError ? error.hint : undefined
+  return { area: 'database', subject, level: 'problem', text: messageOf(error), advice }
+}
