@@ -30,6 +30,8 @@ interface Listener {
 export class GatedDatabase {
   readonly trouble: DatabaseTrouble = { away: false, lostAnswers: 0 }
   readonly counters: DatabaseCounters = { calls: 0, refused: 0, lostAnswers: 0, posthumous: 0 }
+  /** Told of each write that was carried out, before its sender is. */
+  onWritten: (owner: Owner) => void = () => undefined
   readonly #storage: Storage
   readonly #scheduler: Scheduler
   readonly #lots: Lots
@@ -112,6 +114,7 @@ export class GatedDatabase {
         const answer = await outcomeOf(work)
         const written = writes(label)
         if (written) this.#changed()
+        if (written && owner.alive) this.onWritten(owner)
         this.#scheduler.note(this.#world, `${label} ${answer.ok ? 'done' : `failed: ${String(answer.error)}`}`)
         if (!owner.alive) {
           this.counters.posthumous += 1

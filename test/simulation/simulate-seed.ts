@@ -1,0 +1,164 @@
+import { messageOf } from '../../src/model/errors.js'
+import type { LoggedEvent } from '../../src/model/event.js'
+import { EventFold, checkHeard, checkLog } from './check-events.js'
+import type { SeedOutcome, SeedReport } from './report.js'
+import { drawScenario } from './scenario.js'
+import type { SimulationDatabase } from './simulation-database.js'
+import { readStoredChain } from './stored-chain.js'
+import { Violation, must } from './violation.js'
+import { checkAll, createWorld, letLoose } from './world.js'
+import type { World, WorldOptions } from './world.js'
+
+/** Virtual time within which everything must have been caught up with once nothing befalls the service any more. */
+const CALM_MS = 15 * 60_000
+const LOOK_MS = 500
+const CLOSE_STEPS_MAX = 10_000
+const PAGE_SIZE = 10_000
+
+export interface SimulateOptions {
+  readonly seed: number
+  readonly database: SimulationDatabase
+  /** Gets every line of the trace. */
+  readonly onLine?: ((line: string) => void) | undefined
+}
+
+/** Plays one seed from an empty database to the last check. The database is this simulation's alone. */
+export async function simulateSeed({ seed, database, onLine }: SimulateOptions): Promise<SeedOutcome> {
+  const scenario = drawScenario(seed)
+  await database.empty()
+  const options: WorldOptions = { seed, scenario, database, onLine }
+  const world = createWorld(options)
+  try {
+    return { kind: 'passed', report: await play(world, options) }
+  } catch (error) {
+    const what = error instanceof Violation ? `violated: ${error.message}` : `failed: ${stackOf(error)}`
+    const trace = world.scheduler.recent.map((line) => `  ${shortened(line)}`).join('\n')
+    const text = `seed ${seed} ${what}\nlast steps:\n${trace}\nseed ${seed} ${what}\n`
+    return { kind: 'failed', failure: { seed, text } }
+  } finally {
+    for (const replica of world.replicas) replica.crash()
+  }
+}
+
+async function play(world: World, options: WorldOptions): Promise<SeedReport> {
+  const { scenario, database, seed } = options
+  letLoose(world, options)
+  await runUntil(world, () => world.scheduler.nowMs >= scenario.durationMs)
+  becalm(world)
+  await awaitCaughtUp(world, database)
+  const coverage = await checkAll(world, database)
+  await checkEvents(world, database)
+  await world.reporter.check(database.client)
+  await closeAll(world)
+  return {
+    seed,
+    fingerprint: world.scheduler.fingerprint(),
+    faults: sumOf(world.chains.map((chain) => chain.faults)),
+    facts: {
+      steps: world.scheduler.steps,
+      'virtual seconds': Math.round(world.scheduler.nowMs / 1000),
+      ...sumOf(world.chains.map((chain) => chain.facts)),
+      ...Object.fromEntries(world.facts),
+      'requests to nodes': world.network.counters.requests,
+      'requests refused': world.network.counters.refused,
+      'storage calls': world.database.counters.calls,
+      'storage calls refused': world.database.counters.refused,
+      'storage answers lost': world.database.counters.lostAnswers,
+      'storage calls of dead replicas': world.database.counters.posthumous,
+      'snapshots acknowledged': world.reporter.acknowledged,
+      'records checked': coverage.records,
+      'position blocks known exactly': coverage.exact,
+      'position blocks sampled': coverage.sampled,
+      'position blocks unseen': coverage.unseen,
+    },
+  }
+}
+
+async function runUntil(world: World, condition: () => boolean): Promise<void> {
+  while (!condition()) must(await world.scheduler.step(), 'something always lies ahead', {})
+}
+
+/** Nothing befalls the service any more, and everything that was down comes back. */
+function becalm(world: World): void {
+  world.stormy = false
+  world.database.trouble.away = false
+  world.database.trouble.lostAnswers = 0
+  for (const chain of world.chains) chain.becalm()
+  for (const replica of world.replicas) replica.start()
+}
+
+async function awaitCaughtUp(world: World, database: SimulationDatabase): Promise<void> {
+  const deadlineMs = world.scheduler.nowMs + CALM_MS
+  for (;;) {
+    const lookAtMs = world.scheduler.nowMs + LOOK_MS
+    await runUntil(world, () => world.scheduler.nowMs >= lookAtMs)
+    const behind = await whatIsBehind(world, database)
+    if (behind === null) return
+    must(world.scheduler.nowMs < deadlineMs, 'the service catches up once all is well', { behind })
+  }
+}
+
+/** @returns what was not caught up with yet, in words. */
+async function whatIsBehind(world: World, database: SimulationDatabase): Promise<string | null> {
+  if (world.reporter.open > 0) return `${world.reporter.open} snapshots`
+  for (const chain of world.chains) {
+    const { cursor } = await readStoredChain(database.client, chain.chainId)
+    if (!chain.calm || cursor?.hash !== chain.head.hash) {
+      return `chain ${chain.chainId} at ${cursor?.number} ${cursor?.hash}, its head is ${chain.head.number} ${chain.head.hash}`
+    }
+  }
+  const { seq } = await database.storage.events.head()
+  for (const { manager, owner } of world.replicas) {
+    if (manager === null) return 'a replica has not started'
+    if (manager.events.seq !== seq) return `${owner?.name} at event ${manager.events.seq} of ${seq}`
+  }
+  return null
+}
+
+async function checkEvents(world: World, database: SimulationDatabase): Promise<void> {
+  const log: LoggedEvent[] = []
+  const head = await database.storage.events.head()
+  while (BigInt(log.length) < head.seq) {
+    const page = await database.storage.events.read(BigInt(log.length), PAGE_SIZE)
+    if (page.length === 0) break
+    log.push(...page)
+  }
+  checkLog(log, head.seq)
+  for (const replica of world.replicas) for (const heard of replica.heard) checkHeard(heard, log)
+  const fold = new EventFold()
+  for (const event of log) fold.add(event)
+  for (const { chainId } of world.chains) fold.compare(chainId, await readStoredChain(database.client, chainId))
+  world.facts.set('events checked', log.length)
+}
+
+/** In good order, and nothing is left behind. */
+async function closeAll(world: World): Promise<void> {
+  for (const replica of world.replicas) {
+    const { owner } = replica
+    let closed = false
+    void replica.close().then(() => {
+      closed = true
+    })
+    const steps = world.scheduler.steps + CLOSE_STEPS_MAX
+    await runUntil(world, () => closed || world.scheduler.steps > steps)
+    must(closed, 'a replica closes', { replica: owner?.name })
+    if (owner === null) continue
+    must(world.network.socketsOf(owner) === 0, 'no socket is left open', { replica: owner.name })
+    const left = world.scheduler.pending(owner).filter((what) => what === 'timer')
+    must(left.length === 0, 'no timer is left running', { replica: owner.name, got: left })
+  }
+}
+
+function sumOf(parts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sum: Record<string, number> = {}
+  for (const part of parts) for (const [name, count] of Object.entries(part)) sum[name] = (sum[name] ?? 0) + count
+  return sum
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error)
+}
+
+function shortened(line: string): string {
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line
+}
