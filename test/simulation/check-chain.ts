@@ -21,7 +21,8 @@ export interface CoverageCount {
 export function checkChain(stored: StoredChainRows, truth: ChainTruth): CoverageCount {
   const count: CoverageCount = { exact: 0, sampled: 0, unseen: 0, records: 0 }
   if (stored.cursor === null) {
-    for (const { records } of stored.positions) must(records.length === 0, 'a chain without a cursor has no records', {})
+    for (const { records } of stored.positions)
+      must(records.length === 0, 'a chain without a cursor has no records', {})
     return count
   }
   const branch = branchOf(truth, stored.cursor.hash)
@@ -59,11 +60,15 @@ function checkIntervals(position: StoredPositionRows, context: Context): void {
   let end = -1n
   for (const interval of position.coverage) {
     const to = interval.to ?? cursorOf(context)
-    must(interval.from > end && to >= interval.from - 1n && to <= cursorOf(context), 'coverage is in order, apart and below the cursor', {
-      position: nameOf(position, context),
-      cursor: cursorOf(context),
-      got: position.coverage,
-    })
+    must(
+      interval.from > end && to >= interval.from - 1n && to <= cursorOf(context),
+      'coverage is in order, apart and below the cursor',
+      {
+        position: nameOf(position, context),
+        cursor: cursorOf(context),
+        got: position.coverage,
+      },
+    )
     end = to
   }
 }

@@ -23,9 +23,17 @@ export function checkLog(log: readonly LoggedEvent[], head: bigint): void {
 export function checkHeard({ replica, since, events }: Heard, log: readonly LoggedEvent[]): void {
   events.forEach((event, index) => {
     const seq = since + BigInt(index + 1)
-    must(event.seq === seq, 'a subscriber gets each event once and in order', { replica, expected: seq, got: event.seq })
+    must(event.seq === seq, 'a subscriber gets each event once and in order', {
+      replica,
+      expected: seq,
+      got: event.seq,
+    })
     const logged = log[Number(seq) - 1]
-    must(textOf(event) === textOf(logged), 'what is pushed is what is logged', { replica, expected: logged, got: event })
+    must(textOf(event) === textOf(logged), 'what is pushed is what is logged', {
+      replica,
+      expected: logged,
+      got: event,
+    })
   })
 }
 
@@ -84,21 +92,33 @@ export class EventFold {
         })
         continue
       }
-      const expected = position.records.map(({ blockNumber, blockHash, balance }) => ({ blockNumber, blockHash, balance }))
+      const expected = position.records.map(({ blockNumber, blockHash, balance }) => ({
+        blockNumber,
+        blockHash,
+        balance,
+      }))
       const got = this.#records.get(key) ?? []
       must(textOf(got) === textOf(expected), 'the events add up to the records', { position: key, expected, got })
     }
   }
 
-  #push(event: LoggedEvent, at: Extract<LoggedEvent, { type: 'balance.updated' | 'position.started' }>['data'], balance: bigint): void {
+  #push(
+    event: LoggedEvent,
+    at: Extract<LoggedEvent, { type: 'balance.updated' | 'position.started' }>['data'],
+    balance: bigint,
+  ): void {
     const key = keyOf(at)
     const records = this.#records.get(key) ?? []
     const last = records.at(-1)
-    must(last === undefined || this.#rewritten.has(key) || last.blockNumber < at.blockNumber, 'events of a position come by block', {
-      position: key,
-      before: last,
-      got: event,
-    })
+    must(
+      last === undefined || this.#rewritten.has(key) || last.blockNumber < at.blockNumber,
+      'events of a position come by block',
+      {
+        position: key,
+        before: last,
+        got: event,
+      },
+    )
     if (this.#rewritten.has(key)) this.#rewritten.set(key, balance)
     records.push({ blockNumber: at.blockNumber, blockHash: at.blockHash, balance })
     this.#records.set(key, records)
@@ -135,7 +155,11 @@ export class EventFold {
   }
 }
 
-function keyOf(at: { readonly chainId: bigint; readonly tokenAddress: string; readonly solverAddress: string }): string {
+function keyOf(at: {
+  readonly chainId: bigint
+  readonly tokenAddress: string
+  readonly solverAddress: string
+}): string {
   return `${at.chainId}:${at.tokenAddress}:${at.solverAddress}`
 }
 

@@ -146,7 +146,8 @@ async function outcomeOf<Result>(work: () => Promise<Result>): Promise<Answer<Re
   }
 }
 
-const reading = /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshots\.list|watchList\.(solvers|tokens)$)/
+const reading =
+  /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshots\.list|watchList\.(solvers|tokens)$)/
 
 function writes(label: string): boolean {
   return !reading.test(label)

@@ -40,7 +40,9 @@ export class Totals {
 
 function table(title: string, counts: ReadonlyMap<string, number>): string {
   const rows = [...counts].map(([name, count]) => `| ${name.padEnd(40)} | ${count.toLocaleString('en').padStart(12)} |`)
-  return [`| ${title.padEnd(40)} | ${'count'.padStart(12)} |`, `| ${'-'.repeat(40)} | ${'-'.repeat(11)}: |`, ...rows].join(
-    '\n',
-  )
+  return [
+    `| ${title.padEnd(40)} | ${'count'.padStart(12)} |`,
+    `| ${'-'.repeat(40)} | ${'-'.repeat(11)}: |`,
+    ...rows,
+  ].join('\n')
 }

@@ -96,7 +96,11 @@ async function spreadSeeds(settings: Settings, server: SimulationServer): Promis
           failures.push(outcome.failure.seed)
           console.log(outcome.failure.text)
         }
-        progress.update({ done, total: settings.seeds, note: failures.length === 0 ? undefined : `${failures.length} failed` })
+        progress.update({
+          done,
+          total: settings.seeds,
+          note: failures.length === 0 ? undefined : `${failures.length} failed`,
+        })
       }
     } finally {
       await worker.end()
@@ -107,7 +111,9 @@ async function spreadSeeds(settings: Settings, server: SimulationServer): Promis
   console.log(`${totals}\n`)
   console.log(`${settings.seeds - failures.length} of ${settings.seeds} seeds passed`)
   if (failures.length > 0) {
-    console.log(`failed: ${failures.join(', ')}; replay one with: npm run simulate -- --seeds 1 --from ${failures[0]} --trace`)
+    console.log(
+      `failed: ${failures.join(', ')}; replay one with: npm run simulate -- --seeds 1 --from ${failures[0]} --trace`,
+    )
     return 1
   }
   const absent = settings.seeds >= SEEDS_FOR_ALL ? totals.absent() : []

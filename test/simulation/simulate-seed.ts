@@ -20,16 +20,19 @@ export interface SimulateOptions {
   readonly database: SimulationDatabase
   /** Gets every line of the trace. */
   readonly onLine?: ((line: string) => void) | undefined
+  /** Statements that falsify what is stored before the last checks: to show that those find it. */
+  readonly sabotage?: string | undefined
 }
 
 /** Plays one seed from an empty database to the last check. The database is this simulation's alone. */
-export async function simulateSeed({ seed, database, onLine }: SimulateOptions): Promise<SeedOutcome> {
+export async function simulateSeed(simulation: SimulateOptions): Promise<SeedOutcome> {
+  const { seed, database, onLine, sabotage } = simulation
   const scenario = drawScenario(seed)
   await database.empty()
   const options: WorldOptions = { seed, scenario, database, onLine }
   const world = createWorld(options)
   try {
-    return { kind: 'passed', report: await play(world, options) }
+    return { kind: 'passed', report: await play(world, options, sabotage) }
   } catch (error) {
     const what = error instanceof Violation ? `violated: ${error.message}` : `failed: ${stackOf(error)}`
     const trace = world.scheduler.recent.map((line) => `  ${shortened(line)}`).join('\n')
@@ -40,15 +43,16 @@ export async function simulateSeed({ seed, database, onLine }: SimulateOptions):
   }
 }
 
-async function play(world: World, options: WorldOptions): Promise<SeedReport> {
+async function play(world: World, options: WorldOptions, sabotage: string | undefined): Promise<SeedReport> {
   const { scenario, database, seed } = options
   letLoose(world, options)
   await runUntil(world, () => world.scheduler.nowMs >= scenario.durationMs)
   becalm(world)
   await awaitCaughtUp(world, database)
+  if (sabotage !== undefined) await database.client.query(sabotage)
   const coverage = await checkAll(world, database)
-  await checkEvents(world, database)
   await world.reporter.check(database.client)
+  await checkEvents(world, database)
   await closeAll(world)
   return {
     seed,

@@ -92,7 +92,8 @@ export class SimulatedChain implements ChainTruth {
   #mine(): void {
     const parent = this.#canonical.at(-1)
     const number = BigInt(this.#canonical.length)
-    const hash = `0x${createHash('sha256').update(`${parent?.hash} ${this.#salt} ${this.chainId}`).digest('hex')}` as Hash
+    const hash =
+      `0x${createHash('sha256').update(`${parent?.hash} ${this.#salt} ${this.chainId}`).digest('hex')}` as Hash
     const balances = new Map(parent?.balances)
     if (this.#lots.chance(0.5)) {
       const wallet = `0x${(0xa11ce000 + this.#lots.integer(0, 5)).toString(16).padStart(40, '0')}`
@@ -126,7 +127,11 @@ export class SimulatedChain implements ChainTruth {
       connect: (peer) => {
         const listener = (block: StubBlock): void =>
           peer.send(
-            JSON.stringify({ jsonrpc: '2.0', method: 'eth_subscription', params: { subscription: '0x1', result: this.#header(block) } }),
+            JSON.stringify({
+              jsonrpc: '2.0',
+              method: 'eth_subscription',
+              params: { subscription: '0x1', result: this.#header(block) },
+            }),
           )
         return {
           receive: (text) => {
@@ -134,7 +139,10 @@ export class SimulatedChain implements ChainTruth {
             if (call.method === 'eth_subscribe') {
               this.#listeners.add(listener)
               peer.send(JSON.stringify({ jsonrpc: '2.0', id: call.id, result: '0x1' }))
-            } else peer.send(JSON.stringify({ jsonrpc: '2.0', id: call.id, ...(this.#answer(call.method, call.params) as object) }))
+            } else
+              peer.send(
+                JSON.stringify({ jsonrpc: '2.0', id: call.id, ...(this.#answer(call.method, call.params) as object) }),
+              )
           },
           close: () => void this.#listeners.delete(listener),
         }

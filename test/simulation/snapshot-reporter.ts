@@ -66,7 +66,8 @@ export class SnapshotReporter {
     const key = `report-${number}`
     const replica = lots.pick(replicas)
     const { manager } = replica
-    const again = (): void => void scheduler.after(lots.delayMs(RETRY_MS), self, `${key} again`, () => this.#send(number))
+    const again = (): void =>
+      void scheduler.after(lots.delayMs(RETRY_MS), self, `${key} again`, () => this.#send(number))
     if (manager === null) {
       again()
       return

@@ -41,7 +41,11 @@ export interface StoredChainRows {
 }
 
 export async function readStoredChain(client: pg.Client, chainId: bigint): Promise<StoredChainRows> {
-  const [chain] = await rowsOf(client, 'select cursor_number, cursor_hash from tidemark.chain where chain_id = $1', chainId)
+  const [chain] = await rowsOf(
+    client,
+    'select cursor_number, cursor_hash from tidemark.chain where chain_id = $1',
+    chainId,
+  )
   const headers = await rowsOf(
     client,
     'select number, hash, parent_hash from tidemark.block where chain_id = $1 order by number',

@@ -54,7 +54,8 @@ export class VirtualNetwork {
 
   /** Sockets of a replica that a node still holds open. */
   socketsOf(owner: Owner): number {
-    return [...this.#sites.values()].flatMap(({ sockets }) => [...sockets]).filter((socket) => socket.owner === owner).length
+    return [...this.#sites.values()].flatMap(({ sockets }) => [...sockets]).filter((socket) => socket.owner === owner)
+      .length
   }
 
   /** The network as one replica sees it. */

@@ -55,7 +55,8 @@ export function createWorld({ seed, scenario, database, onLine }: WorldOptions):
   const logger = (owner: Owner): Logger => traceLogger(scheduler, owner)
   const replicas = Array.from(
     { length: scenario.replicas },
-    (_, index) => new Replica(`replica-${index + 1}`, { seed, config, scheduler, network, database: gated, logger }, self),
+    (_, index) =>
+      new Replica(`replica-${index + 1}`, { seed, config, scheduler, network, database: gated, logger }, self),
   )
   const reporter = new SnapshotReporter({ scheduler, self, lots: new Lots(seed, 'reporter'), replicas })
   return { scheduler, self, network, database: gated, chains, replicas, reporter, facts: new Map(), stormy: true }
@@ -195,5 +196,7 @@ function traceLogger(scheduler: Scheduler, owner: Owner): Logger {
 }
 
 function shortly(fields: object): string {
-  return JSON.stringify(fields, (key, value: unknown) => (key === 'stack' ? undefined : typeof value === 'bigint' ? value.toString() : value))
+  return JSON.stringify(fields, (key, value: unknown) =>
+    key === 'stack' ? undefined : typeof value === 'bigint' ? value.toString() : value,
+  )
 }
