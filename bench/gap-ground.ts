@@ -58,3 +58,8 @@ export async function anvilGround(positions: number): Promise<GapGround> {
     close: () => anvil.stop(),
   }
 }
+
+/** Set in the next change. */
+export function modelGround(_positions: number): Promise<GapGround> {
+  throw new Error('the model chain is not here yet')
+}

@@ -1,6 +1,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
+import { measureGaps } from './gap.js'
 import { measureGrowth } from './growth.js'
 import { measureLive } from './live.js'
 import type { Live } from './live.js'

@@ -4,6 +4,11 @@ import type { Config } from './config/config.js'
 import type { EventLog } from './events/event-log.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
+import type { CoverageInterval } from './ledger/ledger-store.js'
+import type { FillReport } from './ledger/history/fill-history.js'
+import type { VerifyReport } from './ledger/history/verify-history.js'
+import { HistoryKeeper } from './history-keeper.js'
+import type { BackfillOptions, HistorySelection, VerifyHistoryOptions } from './history-keeper.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import { parseAddress } from './model/address.js'
@@ -39,7 +44,7 @@ export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'database
 export interface Environment {
   readonly clock: Clock
   readonly transport: NodeTransport
-  openStorage(settings: DatabaseSettings, logger: Logger): Promise<Storage>
+  readonly openStorage: (settings: DatabaseSettings, logger: Logger) => Promise<Storage>
 }
 
 export interface BalanceManagerOptions {
@@ -140,6 +145,7 @@ interface Running {
   readonly intake: SnapshotIntake
   readonly tailer: EventTailer
   readonly workers: readonly ChainWorker[]
+  readonly history: HistoryKeeper
 }
 
 /**
@@ -195,11 +201,12 @@ export class BalanceManager {
       const workers = chains.map(
         (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
       )
+      const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
       tailer.subscribe((event) => this.#onEvent(event))
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
-      this.#running = { storage, intake, tailer, workers }
+      this.#running = { storage, intake, tailer, workers, history }
       for (const worker of workers) worker.start()
     } catch (error) {
       await storage.close()
@@ -328,6 +335,33 @@ export class BalanceManager {
   }
 
   /**
+   * Which blocks of a position are known, oldest first: `exact` where every change has its record, `sampled` where there
+   * may be changes without one. What lies between was not seen. Null when the position was never watched.
+   */
+  coverage(chainId: bigint, token: string, solver: string): Promise<readonly CoverageInterval[] | null> {
+    return this.reader.coverage(requirePosition(chainId, token, solver))
+  }
+
+  /**
+   * Fills in history that was missed, as far back as the endpoints can serve it. What is stored already is not searched
+   * again, so a run that was broken off goes on where it was.
+   *
+   * @returns one report for each chain
+   */
+  backfill(options: BackfillOptions): Promise<readonly FillReport[]> {
+    return this.#parts().history.backfill(this.#checked(options))
+  }
+
+  /**
+   * Searches history again, compares it with the records, and puts right what differs, with a note for each difference.
+   *
+   * @returns one report for each chain
+   */
+  verify(options: VerifyHistoryOptions = {}): Promise<readonly VerifyReport[]> {
+    return this.#parts().history.verify(this.#checked(options))
+  }
+
+  /**
    * Validates, commits and announces one report. Resolves only after the commit.
    *
    * @param body `{ts?, pid?, onchain, onsite}` as it came off the wire
@@ -377,6 +411,18 @@ export class BalanceManager {
     }
   }
 
+  #checked<Selection extends HistorySelection>(selection: Selection): Selection {
+    const { chainId, fromBlock, toBlock } = selection
+    const { chains } = this.#config
+    if (chainId !== undefined && !chains.some((chain) => chain.chainId === chainId)) {
+      throw new UnknownChainError(`expected a configured chain, got chain id ${chainId}`)
+    }
+    if (chainId === undefined && chains.length > 1 && (fromBlock !== undefined || toBlock !== undefined)) {
+      throw new InvalidArgumentError('chainId: expected a chain id, because block numbers differ from chain to chain')
+    }
+    return selection
+  }
+
   #parts(): Running {
     if (this.#running === null)
       throw new NotRunningError('the balance manager is not running', { hint: 'Call start() first.' })
@@ -401,7 +447,7 @@ export class BalanceManager {
     await this.#starting?.catch(() => undefined)
     const running = this.#running
     if (running === null) return
-    await Promise.all(running.workers.map((worker) => worker.close()))
+    await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.tailer.close()
     this.#running = null

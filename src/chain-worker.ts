@@ -1,3 +1,4 @@
+import { bindHistorySource } from './bind-history-source.js'
 import { ChainStatus } from './chain/chain-status.js'
 import { HeadSource } from './chain/head/head-source.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
@@ -5,8 +6,10 @@ import { RpcClient } from './chain/rpc/rpc-client.js'
 import { watchChain } from './chain/watch-chain.js'
 import type { ChainConfig } from './config/config.js'
 import { ChainLedger } from './ledger/chain-ledger.js'
+import { StoredBalanceError } from './ledger/history/prove-stored.js'
+import type { HistorySource } from './ledger/history/history-source.js'
 import type { LedgerStore } from './ledger/ledger-store.js'
-import type { ChainEvent } from './model/chain-event.js'
+import type { BlockObservation, ChainEvent } from './model/chain-event.js'
 import type { EndpointStatus } from './model/chain-state.js'
 import type { Clock } from './model/clock.js'
 import { TidemarkError, messageOf } from './model/errors.js'
@@ -16,6 +19,8 @@ const RETRY_MS = 250
 const RETRY_MS_MAX = 10_000
 /** Failures in a row after which a chain counts as stalled, no longer as degraded. */
 const STALLED_FAILURES = 3
+/** A comparison with the chain that failed is tried again after this time. */
+const SYNC_AGAIN_MS = 10_000
 
 export interface ChainWorkerOptions {
   readonly chain: ChainConfig
@@ -33,6 +38,8 @@ export interface ChainCounters {
   changes: number
   reorgs: number
   failedReadings: number
+  /** Stored balances that were not what the chain held, found by comparing with it. */
+  defects: number
 }
 
 /**
@@ -42,11 +49,12 @@ export interface ChainCounters {
 export class ChainWorker {
   readonly chain: ChainConfig
   readonly status: ChainStatus = new ChainStatus()
-  readonly counters: ChainCounters = { blocks: 0, changes: 0, reorgs: 0, failedReadings: 0 }
+  readonly counters: ChainCounters = { blocks: 0, changes: 0, reorgs: 0, failedReadings: 0, defects: 0 }
   readonly #options: ChainWorkerOptions
   readonly #logger: Logger
   readonly #abort = new AbortController()
   readonly #client: RpcClient
+  readonly #source: HistorySource
   readonly #heads: HeadSource
   #ledger: ChainLedger | null = null
   readonly #clock: Clock
@@ -69,6 +77,7 @@ export class ChainWorker {
       logger: this.#logger,
       signal: this.#abort.signal,
     })
+    this.#source = bindHistorySource(this.#client, this.#logger)
     this.#heads = new HeadSource({
       ...chain,
       client: this.#client,
@@ -126,6 +135,7 @@ export class ChainWorker {
       } catch (error) {
         if (this.#abort.signal.aborted) return
         failures += 1
+        if (error instanceof StoredBalanceError) this.counters.defects += error.report.defects
         this.#report(error, failures)
         this.#heads.refresh()
         const waitMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (failures - 1))
@@ -136,7 +146,15 @@ export class ChainWorker {
 
   async #follow(onProgress: () => void): Promise<void> {
     const { chain, store } = this.#options
-    const ledger = await ChainLedger.load({ chainId: chain.chainId, name: chain.name, store, logger: this.#logger })
+    const ledger = await ChainLedger.load({
+      chainId: chain.chainId,
+      name: chain.name,
+      store,
+      source: this.#source,
+      logger: this.#logger,
+      signal: this.#abort.signal,
+      onCommitted: this.#options.onCommitted,
+    })
     this.#ledger = ledger
     const { name, symbol, decimals } = chain.nativeCurrency
     const events = watchChain({
@@ -153,16 +171,25 @@ export class ChainWorker {
       this.#count(event)
       this.#options.onCommitted()
       onProgress()
-      if (event.kind === 'block') await this.#syncWhenDue(ledger)
+      if (event.kind === 'block') await this.#syncWhenDue(ledger, event.observation)
     }
   }
 
-  async #syncWhenDue(ledger: ChainLedger): Promise<void> {
+  /** With the readings of the block that was just committed, so that it costs no request unless something is wrong. */
+  async #syncWhenDue(ledger: ChainLedger, observation: BlockObservation): Promise<void> {
     const nowMs = this.#clock.monotonicMs()
-    if (nowMs - this.#syncAtMs < this.chain.syncIntervalMs) return
+    const { syncIntervalMs } = this.chain
+    if (nowMs - this.#syncAtMs < syncIntervalMs) return
     this.#syncAtMs = nowMs
-    const report = await ledger.sync()
-    this.#logger.info(report, 'periodic sync done')
+    try {
+      const report = await ledger.sync(observation)
+      this.counters.defects += report.defects
+      this.#logger.info(report, 'periodic sync done')
+    } catch (error) {
+      if (this.#abort.signal.aborted) throw error
+      this.#syncAtMs = nowMs - Math.max(0, syncIntervalMs - SYNC_AGAIN_MS)
+      this.#logger.warn({ error: messageOf(error) }, 'periodic sync could not be done, trying again soon')
+    }
   }
 
   #count(event: ChainEvent): void {

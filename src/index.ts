@@ -21,7 +21,13 @@ export { loadConfig } from './config/load-config.js'
 export { examine } from './doctor/examine.js'
 export type { ExamineOptions } from './doctor/examine.js'
 export type { Finding, FindingArea, FindingLevel } from './doctor/finding.js'
+export { openHistory } from './open-history.js'
+export type { OpenHistory } from './open-history.js'
+export type { BackfillOptions, HistorySelection, VerifyHistoryOptions } from './history-keeper.js'
+export type { FillProgress, FillReport } from './ledger/history/fill-history.js'
+export type { FoundDifference, VerifyProgress, VerifyReport } from './ledger/history/verify-history.js'
 export type { BalanceFilter, BalancePageRequest, BalanceReader, HistoryRequest, Page } from './ledger/balance-reader.js'
+export type { CoverageInterval } from './ledger/ledger-store.js'
 export type { RemovalResult } from './ledger/watch-list-store.js'
 export { isAddress, parseAddress, toChecksumAddress } from './model/address.js'
 export type { Address } from './model/address.js'
@@ -30,16 +36,19 @@ export { soleTransactionHash } from './model/balance-record.js'
 export type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
 export { finalityOf } from './model/block.js'
 export type { BlockPoint, BlockRef, Finality, FinalityCursors } from './model/block.js'
+export type { CoverageKind } from './model/chain-event.js'
 export type { ChainState, EndpointStatus } from './model/chain-state.js'
 export type { WatchOrigin, WatchedSolver, WatchedToken } from './model/watch-list.js'
 export { ConfigurationError, RetryableError, TidemarkError } from './model/errors.js'
 export type {
   BalanceChangeEvent,
   BalanceRevertedEvent,
+  HistoryExtendedEvent,
   LoggedEvent,
   PositionStartedEvent,
   RevertedItem,
   TidemarkEvent,
+  TokenChangedEvent,
 } from './model/event.js'
 export type { Logger } from './model/logger.js'
 export { formatToken, parseToken } from './model/position.js'

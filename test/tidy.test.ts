@@ -30,9 +30,22 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     ],
   },
   doctor: { may: ['model', 'config', 'chain', 'storage'] },
-  'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger'] },
+  'bind-history-source.ts': { may: ['model', 'chain', 'ledger'] },
+  'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
+  'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
+  'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'balance-manager.ts': {
-    may: ['model', 'config', 'events', 'chain', 'ledger', 'snapshots', 'storage', 'chain-worker.ts'],
+    may: [
+      'model',
+      'config',
+      'events',
+      'chain',
+      'ledger',
+      'snapshots',
+      'storage',
+      'history-keeper.ts',
+      'chain-worker.ts',
+    ],
   },
   'index.ts': {
     may: [
@@ -44,6 +57,8 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'snapshots',
       'storage',
       'doctor',
+      'history-keeper.ts',
+      'open-history.ts',
       'chain-worker.ts',
       'balance-manager.ts',
     ],

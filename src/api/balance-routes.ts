@@ -2,8 +2,8 @@ import { z } from 'zod'
 
 import type { Address } from '../model/address.js'
 import type { Token } from '../model/position.js'
-import type { WireBalanceRecord, WireCurrentBalance } from './balance-wire.js'
-import { wireBalanceRecordSchema, wireCurrentBalanceSchema } from './balance-wire.js'
+import type { WireBalanceRecord, WireCoverageInterval, WireCurrentBalance } from './balance-wire.js'
+import { wireBalanceRecordSchema, wireCoverageIntervalSchema, wireCurrentBalanceSchema } from './balance-wire.js'
 import { cursorParameter } from './cursor.js'
 import type { WirePage } from './page.js'
 import { limitParameter, pageSchema } from './page.js'
@@ -99,5 +99,20 @@ export const listHistory: Route<PositionParams, HistoryQuery, unknown, WirePage<
   body: anything,
   documentedBody: null,
   answer: { status: 200, description: 'One page of records', schema: pageSchema(wireBalanceRecordSchema) },
+  errors: ['unknown_position'],
+}
+
+export const listCoverage: Route<PositionParams, unknown, unknown, WirePage<WireCoverageInterval>> = {
+  method: 'GET',
+  path: '/api/balances/:chainId/:token/:solver/coverage',
+  operationId: 'listCoverage',
+  tag: 'balances',
+  summary: 'Which blocks of one position are known, and how; what is between them was not seen',
+  scope: 'read',
+  params: positionParams,
+  query: noParameters,
+  body: anything,
+  documentedBody: null,
+  answer: { status: 200, description: 'All intervals, oldest first', schema: pageSchema(wireCoverageIntervalSchema) },
   errors: ['unknown_position'],
 }

@@ -7,6 +7,7 @@ import type { BalanceCause } from '../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
 import { soleTransactionHash } from '../model/balance-record.js'
 import type { BlockPoint, Finality } from '../model/block.js'
+import type { CoverageKind } from '../model/chain-event.js'
 import { formatToken } from '../model/position.js'
 import { wireAddress, wireBlockNumber, wireChainId, wireHash, wireInteger, wireTime, wireToken } from './scalars.js'
 import type { WireTokenFields } from './token-fields.js'
@@ -31,6 +32,13 @@ export interface WireBalanceRecord extends WireTokenFields, WireBlockPoint {
   readonly transactionHashes: readonly string[]
   readonly cause: BalanceCause | null
   readonly unexplained: string
+}
+
+/** Blocks of a position that are known in the same way. */
+export interface WireCoverageInterval {
+  readonly fromBlock: string
+  readonly toBlock: string | null
+  readonly kind: CoverageKind
 }
 
 /** The newest balance of a position, with how far it is known to hold. */
@@ -81,6 +89,28 @@ export const wireCurrentBalanceSchema: z.ZodType<WireCurrentBalance> = recordSch
     staleReason: z.string().nullable(),
   })
   .meta({ id: 'CurrentBalance' })
+
+export const wireCoverageIntervalSchema: z.ZodType<WireCoverageInterval> = z
+  .strictObject({
+    fromBlock: wireBlockNumber,
+    toBlock: wireBlockNumber.nullable().meta({ description: 'Inclusive; null: up to the newest processed block' }),
+    kind: z.enum(['exact', 'sampled']).meta({
+      description: '`exact`: every change has its record; `sampled`: there may be changes without one',
+    }),
+  })
+  .meta({ id: 'CoverageInterval' })
+
+export function encodeCoverageInterval(interval: {
+  readonly from: bigint
+  readonly to: bigint | null
+  readonly kind: CoverageKind
+}): WireCoverageInterval {
+  return {
+    fromBlock: interval.from.toString(),
+    toBlock: interval.to === null ? null : interval.to.toString(),
+    kind: interval.kind,
+  }
+}
 
 export function encodeBalanceRecord(record: BalanceRecord): WireBalanceRecord {
   const transactionHash = soleTransactionHash(record)

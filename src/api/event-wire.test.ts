@@ -6,8 +6,10 @@ import {
   balanceRevertedSchema,
   encodeLoggedEvent,
   encodeSeq,
+  historyExtendedSchema,
   positionStartedSchema,
   snapshotEventSchema,
+  tokenChangedSchema,
 } from './event-wire.js'
 
 const address = '0xd8da6bf26964af9d7eed9e03e53415d37aa96045'
@@ -149,6 +151,35 @@ describe('encodeLoggedEvent', () => {
     expect(snapshotEventSchema.parse(wire?.payload)).toEqual(wire?.payload)
     onchain.usdt = '0'
     expect(wire?.payload).toMatchObject({ onchain: { usdt: '7656.360' } })
+  })
+
+  it('writes which part of a history was written anew', () => {
+    const numbers = { reason: 'backfill', coverage: 'exact', added: 3, removed: 1 } as const
+    const event: LoggedEvent = {
+      seq: 11n,
+      type: 'history.extended',
+      data: { ...position, fromBlock: 5n, toBlock: 9n, ...numbers, balance: max },
+    }
+    const wire = encodeLoggedEvent(event)
+    expect(wire).toEqual({
+      name: 'history:extended',
+      payload: { ...wirePosition, fromBlock: '5', toBlock: '9', ...numbers, balance: max.toString(), seq: 11 },
+    })
+    expect(historyExtendedSchema.parse(wire?.payload)).toEqual(wire?.payload)
+  })
+
+  it('writes what is new about a token', () => {
+    const event: LoggedEvent = {
+      seq: 12n,
+      type: 'token.changed',
+      data: { chainId: 1n, tokenAddress: address, accruing: true, decimals: 6, symbol: 'G', name: null },
+    }
+    const wire = encodeLoggedEvent(event)
+    expect(wire).toEqual({
+      name: 'token:changed',
+      payload: { chainId: '1', tokenAddress: checksummed, accruing: true, decimals: 6, tokenSymbol: 'G', seq: 12 },
+    })
+    expect(tokenChangedSchema.parse(wire?.payload)).toEqual(wire?.payload)
   })
 
   it('pushes nothing for what concerns only our own processes', () => {

@@ -6,9 +6,11 @@ import type { BalanceCause } from '../model/balance-cause.js'
 import type {
   BalanceChangeEvent,
   BalanceRevertedEvent,
+  HistoryExtendedEvent,
   LoggedEvent,
   PositionStartedEvent,
   RevertedItem,
+  TokenChangedEvent,
 } from '../model/event.js'
 import type { Position } from '../model/position.js'
 import { formatToken } from '../model/position.js'
@@ -72,12 +74,34 @@ export interface WireBalanceReverted {
   readonly seq: WireSeq
 }
 
+/** `history:extended`: records between two blocks were written anew. */
+export interface WireHistoryExtended extends WirePosition {
+  readonly fromBlock: string
+  readonly toBlock: string
+  readonly reason: HistoryExtendedEvent['reason']
+  readonly coverage: HistoryExtendedEvent['coverage']
+  readonly added: number
+  readonly removed: number
+  readonly balance: string | null
+  readonly seq: WireSeq
+}
+
+/** `token:changed`: what is known of a token changed. */
+export interface WireTokenChanged extends WireTokenFields {
+  readonly chainId: string
+  readonly tokenAddress: string
+  readonly accruing: boolean
+  readonly seq: WireSeq
+}
+
 /** A pushed event by its name. */
 export type WireEvent =
   | { readonly name: 'balance:snapshot'; readonly payload: WireSnapshotEvent }
   | { readonly name: 'balance:updated'; readonly payload: WireBalanceChange }
   | { readonly name: 'position:started'; readonly payload: WirePositionStarted }
   | { readonly name: 'balance:reverted'; readonly payload: WireBalanceReverted }
+  | { readonly name: 'history:extended'; readonly payload: WireHistoryExtended }
+  | { readonly name: 'token:changed'; readonly payload: WireTokenChanged }
 
 export const wireSeqSchema: z.ZodType<WireSeq> = z
   .union([z.int(), z.string().regex(/^\d+$/)])
@@ -140,6 +164,32 @@ export const balanceRevertedSchema: z.ZodType<WireBalanceReverted> = z
   })
   .meta({ id: 'BalanceRevertedEvent' })
 
+export const historyExtendedSchema: z.ZodType<WireHistoryExtended> = z
+  .strictObject({
+    ...positionShape,
+    fromBlock: wireBlockNumber,
+    toBlock: wireBlockNumber.meta({ description: 'Last block whose records may differ from before, inclusive' }),
+    reason: z.enum(['backfill', 'verify', 'sync']).meta({
+      description: 'Missing blocks were filled in, or a check against the chain found records missing or wrong',
+    }),
+    coverage: z.enum(['exact', 'sampled']),
+    added: z.int(),
+    removed: z.int(),
+    balance: wireInteger.nullable().meta({ description: 'The newest balance afterwards; null without any record' }),
+    seq: wireSeqSchema,
+  })
+  .meta({ id: 'HistoryExtendedEvent' })
+
+export const tokenChangedSchema: z.ZodType<WireTokenChanged> = z
+  .strictObject({
+    chainId: wireChainId,
+    tokenAddress: wireToken,
+    accruing: z.boolean().meta({ description: 'True when its balances grow by themselves: they are sampled then' }),
+    ...tokenFieldsShape,
+    seq: wireSeqSchema,
+  })
+  .meta({ id: 'TokenChangedEvent' })
+
 /** What is pushed for an event of the log; null for events that concern only our own processes. */
 export function encodeLoggedEvent(event: LoggedEvent): WireEvent | null {
   const seq = encodeSeq(event.seq)
@@ -153,7 +203,9 @@ export function encodeLoggedEvent(event: LoggedEvent): WireEvent | null {
     case 'balance.reverted':
       return { name: 'balance:reverted', payload: { ...encodeReverted(event.data), seq } }
     case 'history.extended':
+      return { name: 'history:extended', payload: { ...encodeExtended(event.data), seq } }
     case 'token.changed':
+      return { name: 'token:changed', payload: { ...encodeTokenChange(event.data), seq } }
     case 'watch-list.changed':
       return null
   }
@@ -210,6 +262,29 @@ function encodeRevertedItem(item: RevertedItem): WireBalanceReverted['items'][nu
     })),
     balance: item.balance === null ? null : item.balance.toString(),
     blockNumber: item.blockNumber === null ? null : item.blockNumber.toString(),
+  }
+}
+
+function encodeExtended(extended: HistoryExtendedEvent): Omit<WireHistoryExtended, 'seq'> {
+  const { chainId, tokenAddress: token, solverAddress: solver, balance } = extended
+  return {
+    ...encodePosition({ chainId, token, solver }),
+    fromBlock: extended.fromBlock.toString(),
+    toBlock: extended.toBlock.toString(),
+    reason: extended.reason,
+    coverage: extended.coverage,
+    added: extended.added,
+    removed: extended.removed,
+    balance: balance === null ? null : balance.toString(),
+  }
+}
+
+function encodeTokenChange(change: TokenChangedEvent): Omit<WireTokenChanged, 'seq'> {
+  return {
+    chainId: change.chainId.toString(),
+    tokenAddress: formatToken(change.tokenAddress),
+    accruing: change.accruing,
+    ...encodeTokenFields(change),
   }
 }
 

@@ -1,4 +1,4 @@
-import { getBalance, listBalances, listHistory } from './balance-routes.js'
+import { getBalance, listBalances, listCoverage, listHistory } from './balance-routes.js'
 import { listChains } from './chain-routes.js'
 import type { Route } from './route.js'
 import { getDocs, getLive, getMetrics, getOpenApi, getReady } from './service-routes.js'
@@ -19,6 +19,7 @@ export const routes: readonly Route[] = [
   listBalances,
   getBalance,
   listHistory,
+  listCoverage,
   getLive,
   getReady,
   getMetrics,

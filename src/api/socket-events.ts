@@ -7,8 +7,10 @@ import type { WireSeq } from './event-wire.js'
 import {
   balanceChangeSchema,
   balanceRevertedSchema,
+  historyExtendedSchema,
   positionStartedSchema,
   snapshotEventSchema,
+  tokenChangedSchema,
   wireSeqSchema,
 } from './event-wire.js'
 import { wireTime } from './scalars.js'
@@ -139,6 +141,20 @@ export const socketEvents: readonly SocketEventDescription[] = [
     summary: 'Blocks left the canonical chain, and records with them.',
     schemaName: 'BalanceRevertedEvent',
     schema: balanceRevertedSchema,
+  },
+  {
+    from: 'server',
+    name: 'history:extended',
+    summary: 'Records between two blocks were written anew: history that was missing, or was found wrong.',
+    schemaName: 'HistoryExtendedEvent',
+    schema: historyExtendedSchema,
+  },
+  {
+    from: 'server',
+    name: 'token:changed',
+    summary: 'What is known of a token changed: its metadata, or that its balances grow by themselves.',
+    schemaName: 'TokenChangedEvent',
+    schema: tokenChangedSchema,
   },
   { from: 'server', name: 'pong', summary: 'Answer to ping.', schemaName: 'Pong', schema: pongSchema },
   {

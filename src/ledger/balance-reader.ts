@@ -2,6 +2,7 @@ import type { Address } from '../model/address.js'
 import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
 import type { BlockPoint, FinalityCursors } from '../model/block.js'
 import type { Position, Token } from '../model/position.js'
+import type { CoverageInterval } from './ledger-store.js'
 
 export interface BalanceFilter {
   readonly chainId?: bigint | undefined
@@ -49,4 +50,6 @@ export interface BalanceReader {
   currentBalance(position: Position): Promise<CurrentBalance | null>
   /** Records of a position, newest first; null when the position was never watched. */
   history(request: HistoryRequest): Promise<Page<BalanceRecord> | null>
+  /** Which blocks of a position are known, oldest first; null when the position was never watched. */
+  coverage(position: Position): Promise<readonly CoverageInterval[] | null>
 }

@@ -1,9 +1,17 @@
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
-import type { BlockObservation, ChainEvent } from '../model/chain-event.js'
+import type { BlockObservation, ChainEvent, SpanObservation } from '../model/chain-event.js'
 import type { Logger } from '../model/logger.js'
 import { positionKey } from '../model/position.js'
 import type { Hash } from '../model/position.js'
+import { AccrualWatch } from './accrual-watch.js'
 import { decideBlock } from './decide-block.js'
+import { decideSpan } from './decide-span.js'
+import { describeTokens } from './describe-tokens.js'
+import type { HistoryContext } from './history/history-scope.js'
+import type { HistorySource } from './history/history-source.js'
+import { StoredBalanceError, proveStored } from './history/prove-stored.js'
+import { syncLedger } from './history/sync-ledger.js'
+import type { SyncReport } from './history/sync-ledger.js'
 import { KEPT_HEADERS } from './ledger-store.js'
 import type { BlockCommit, LedgerStore, StoredPosition } from './ledger-store.js'
 import { planRollback } from './roll-back.js'
@@ -12,13 +20,12 @@ export interface ChainLedgerOptions {
   readonly chainId: bigint
   readonly name: string
   readonly store: LedgerStore
+  /** Where defects are located. */
+  readonly source: HistorySource
   readonly logger: Logger
-}
-
-/** A difference between what was remembered and what is stored, found by the periodic sync. */
-export interface SyncReport {
-  readonly positions: number
-  readonly differing: number
+  readonly signal?: AbortSignal | undefined
+  /** Called when a repair may have appended events. */
+  readonly onCommitted?: (() => void) | undefined
 }
 
 /**
@@ -31,11 +38,15 @@ export class ChainLedger {
   readonly #chainId: bigint
   readonly #store: LedgerStore
   readonly #logger: Logger
+  readonly #history: HistoryContext
   readonly genesisHash: Hash | null
   #headers: BlockHeader[]
   #finality: FinalityCursors
   #positions = new Map<string, StoredPosition>()
   #outdated = true
+  /** The remembered balances come from the store, and no block has confirmed them yet. */
+  #unproven = true
+  readonly #accruals = new AccrualWatch()
 
   private constructor(
     options: ChainLedgerOptions,
@@ -44,6 +55,7 @@ export class ChainLedger {
     this.#chainId = options.chainId
     this.#store = options.store
     this.#logger = options.logger
+    this.#history = options
     this.genesisHash = stored.genesisHash
     this.#headers = [...stored.headers]
     this.#finality = stored.finality
@@ -91,23 +103,14 @@ export class ChainLedger {
   }
 
   /**
-   * Compares the remembered balances with the stored ones and takes over the stored ones, so that the next block's
-   * full reading corrects whatever differs.
+   * Compares what the chain answered at the cursor with what is stored, and puts right what differs.
+   *
+   * @param observation of the cursor's block, already applied
    */
-  async sync(): Promise<SyncReport> {
-    const stored = await this.#load()
-    let differing = 0
-    for (const [key, position] of stored) {
-      const remembered = this.#positions.get(key)
-      if (remembered === undefined || remembered.lastBalance === position.lastBalance) continue
-      differing += 1
-      this.#logger.warn(
-        { position: key, stored: position.lastBalance?.toString(), remembered: remembered.lastBalance?.toString() },
-        'stored balance differs from the remembered one, reading it again',
-      )
-    }
-    this.#positions = stored
-    return { positions: stored.size, differing }
+  async sync(observation: BlockObservation): Promise<SyncReport> {
+    const report = await syncLedger(this.#history, observation)
+    if (report.defects > 0) this.#forget()
+    return report
   }
 
   /**
@@ -129,10 +132,10 @@ export class ChainLedger {
       case 'gap':
         await this.#store.commitGap({ ...event, chainId: this.#chainId, cursor: this.#cursorOrThrow() })
         this.#headers = [...event.headers]
-        this.#outdated = true
+        this.#forget()
         return 0
       case 'span':
-        throw new Error('span: to be written')
+        return this.#applySpan(event.span)
       case 'finality':
         await this.#store.commitFinality(this.#chainId, event.finality)
         this.#finality = event.finality
@@ -142,20 +145,26 @@ export class ChainLedger {
 
   async #applyBlock(observation: BlockObservation): Promise<number> {
     const { header, finality, metadata } = observation
-    const decision = decideBlock(this.#positions, observation)
+    if (this.#unproven) await this.#proveStored(observation)
+    const accruing = this.#accruals.observe(this.#positions, observation)
+    const decision = decideBlock(this.#positions, observation, this.#accruals.sampledAtSeconds)
     const commit: BlockCommit = {
       chainId: this.#chainId,
       parent: this.cursor ?? null,
       header,
       finality,
       metadata,
-      accruing: [],
+      accruing,
       ...decision,
+      events: [...decision.events, ...describeTokens(this.#positions, { metadata, accruing })],
     }
     await this.#store.commitBlock(commit)
     this.#headers.push(header)
-    if (this.#headers.length > 2 * KEPT_HEADERS) this.#headers = this.#headers.slice(-KEPT_HEADERS)
+    this.#trimHeaders()
     this.#finality = finality
+    for (const token of accruing) {
+      this.#logger.info({ token, block: header.number.toString() }, 'token grows by itself, its balances are sampled')
+    }
     this.#remember(commit)
     const [stale] = commit.stale
     if (stale !== undefined) {
@@ -171,12 +180,54 @@ export class ChainLedger {
     return commit.records.length
   }
 
+  /** @throws {StoredBalanceError} when a stored balance was wrong: it is right now, and the block is to be read again. */
+  async #proveStored(observation: BlockObservation): Promise<void> {
+    const { cursor } = this
+    if (cursor !== undefined) {
+      const report = await proveStored(this.#history, { cursor, positions: this.#positions, observation })
+      if (report.defects > 0) {
+        this.#forget()
+        throw new StoredBalanceError(report)
+      }
+    }
+    this.#unproven = false
+  }
+
+  async #applySpan(span: SpanObservation): Promise<number> {
+    const { target, headers, finality } = span
+    const parent = this.#cursorOrThrow()
+    const sampledAtSeconds = this.#accruals.sampledAtSeconds
+    const decision = decideSpan({ positions: this.#positions, parent, sampledAtSeconds }, span)
+    await this.#store.commitSpan({ chainId: this.#chainId, parent, headers, finality, ...decision })
+    this.#headers = headers[0]?.parentHash === parent.hash ? [...this.#headers, ...headers] : [...headers]
+    this.#trimHeaders()
+    this.#finality = finality
+    const byId = new Map([...this.#positions.values()].map((position) => [position.id, position]))
+    for (const record of decision.records) {
+      const position = byId.get(record.positionId)
+      if (position !== undefined) this.#accruals.recorded(position, record.block.timestampSeconds)
+    }
+    this.#forget()
+    this.#logger.info(
+      {
+        from: (parent.number + 1n).toString(),
+        to: target.number.toString(),
+        records: decision.records.length,
+        sampled: [...decision.coverage.values()].filter((kind) => kind === 'sampled').length,
+        stale: decision.stale.length,
+      },
+      'missed blocks caught up',
+    )
+    return decision.records.length
+  }
+
   async #rollBack(ancestor: BlockHeader): Promise<void> {
     const cursor = this.#cursorOrThrow()
     const plan = await planRollback(this.#store, this.#chainId, ancestor)
     await this.#store.commitRollback({ chainId: this.#chainId, cursor, ancestor, ...plan })
     this.#headers = this.#headers.filter((header) => header.number <= ancestor.number)
-    this.#outdated = true
+    this.#accruals.rollBack(ancestor.timestampSeconds)
+    this.#forget()
     this.#logger.warn(
       {
         from: cursor.number.toString(),
@@ -188,23 +239,45 @@ export class ChainLedger {
     )
   }
 
+  /** What was remembered is no longer true: everything is read from the store again. */
+  #forget(): void {
+    this.#positions = new Map()
+    this.#outdated = true
+  }
+
+  #trimHeaders(): void {
+    if (this.#headers.length > 2 * KEPT_HEADERS) this.#headers = this.#headers.slice(-KEPT_HEADERS)
+  }
+
   /** Brings the remembered positions to what the commit stored. */
   #remember(commit: BlockCommit): void {
-    if (commit.records.length + commit.opened.length + commit.stale.length + commit.metadata.size === 0) return
+    if (
+      commit.records.length +
+        commit.opened.length +
+        commit.stale.length +
+        commit.metadata.size +
+        commit.accruing.length ===
+      0
+    )
+      return
     const byId = new Map([...this.#positions].map(([key, position]) => [position.id, key]))
     const update = (id: bigint, change: Partial<StoredPosition>): void => {
       const key = byId.get(id)
       const position = key === undefined ? undefined : this.#positions.get(key)
       if (key !== undefined && position !== undefined) this.#positions.set(key, { ...position, ...change })
     }
-    for (const { positionId, balance, metadata } of commit.records)
+    for (const { positionId, balance, metadata } of commit.records) {
       update(positionId, { lastBalance: balance, metadata })
+      const position = this.#positions.get(byId.get(positionId) ?? '')
+      if (position !== undefined) this.#accruals.recorded(position, commit.header.timestampSeconds)
+    }
     for (const id of commit.opened) update(id, { covered: true, fresh: false, staleReason: null })
     for (const { positionId, reason } of commit.stale) update(positionId, { covered: false, staleReason: reason })
-    if (commit.metadata.size > 0) this.#outdated = true
+    if (commit.metadata.size + commit.accruing.length > 0) this.#outdated = true
   }
 
   async #load(): Promise<Map<string, StoredPosition>> {
+    this.#unproven = true
     const positions = await this.#store.loadPositions(this.#chainId)
     return new Map(positions.map((position) => [positionKey(position), position]))
   }

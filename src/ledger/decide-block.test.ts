@@ -146,6 +146,28 @@ describe('a stale position', () => {
   })
 })
 
+describe('a position that grows by itself', () => {
+  const grown: Attribution = { transactionHashes: [], cause: 'rebase', unexplained: 30n }
+  const sampledAgo = (seconds: number) => new Map([[positionKey(position), header.timestampSeconds - seconds]])
+  const grow = (sampled: ReadonlyMap<string, number>, attribution: Attribution): BlockDecision => {
+    const positions = new Map([[positionKey(position), { ...watched, accruing: true }]])
+    return decideBlock(positions, observe({ kind: 'balance', position, balance: 130n }, attribution), sampled)
+  }
+
+  it('gets no record in the ten minutes after its last one', () => {
+    expect(grow(sampledAgo(599), grown)).toEqual(nothing)
+  })
+
+  it('gets one afterwards', () => {
+    expect(grow(sampledAgo(600), grown).records).toMatchObject([{ balance: 130n, previousBalance: 100n, ...grown }])
+    expect(grow(new Map(), grown).records).toHaveLength(1)
+  })
+
+  it('gets one at once for what a transaction moved', () => {
+    expect(grow(sampledAgo(1), sole).records).toMatchObject([{ balance: 130n, ...sole }])
+  })
+})
+
 describe('decideBlock', () => {
   it('passes over a reading of a position that is no longer watched', () => {
     expect(decideBlock(new Map(), observe({ kind: 'balance', position, balance: 5n }))).toEqual(nothing)

@@ -1,10 +1,12 @@
-import { blockTime } from '../model/block.js'
 import type { BlockHeader } from '../model/block.js'
 import type { Attribution, BlockObservation } from '../model/chain-event.js'
 import type { TidemarkEvent } from '../model/event.js'
 import { positionKey } from '../model/position.js'
 import type { TokenMetadata } from '../model/token-metadata.js'
+import { isWorthRecording } from './accrual-watch.js'
+import { announceRecord, draftRecord } from './draft-record.js'
 import type { RecordRow, StoredPosition } from './ledger-store.js'
+import { mergeMetadata } from './merge-metadata.js'
 
 /** What one block's readings mean for the ledger. */
 export interface BlockDecision {
@@ -27,12 +29,17 @@ interface Draft {
  * - A covered position gets a record when its balance differs.
  * - A position that was never read, or was taken up again, gets a record whatever its balance.
  * - A position that could not be read for a while gets one only if the balance differs from the last known one.
+ * - A position that grows by itself gets one when a transaction moved it, and else now and then.
  * - A reading that failed changes no balance: the position turns stale.
+ *
+ * @param sampledAtSeconds when accruing positions were last recorded, by `positionKey`
  */
 export function decideBlock(
   positions: ReadonlyMap<string, StoredPosition>,
   observation: BlockObservation,
+  sampledAtSeconds: ReadonlyMap<string, number> = new Map(),
 ): BlockDecision {
+  const { header } = observation
   const draft: Draft = { records: [], opened: [], stale: [], events: [] }
   for (const reading of observation.readings) {
     const key = positionKey(reading.position)
@@ -44,20 +51,13 @@ export function decideBlock(
     }
     if (!position.covered) draft.opened.push(position.id)
     if (!position.fresh && position.lastBalance === reading.balance) continue
-    const metadata = mergeMetadata(position.metadata, observation.metadata.get(position.token))
     const attribution = observation.attributions.get(key) ?? null
-    addRecord(draft, { position, balance: reading.balance, header: observation.header, attribution, metadata })
+    const mayWait = position.accruing && position.covered && !position.fresh
+    if (mayWait && !isWorthRecording(attribution, header.timestampSeconds, sampledAtSeconds.get(key))) continue
+    const metadata = mergeMetadata(position.metadata, observation.metadata.get(position.token))
+    addRecord(draft, { position, balance: reading.balance, header, attribution, metadata })
   }
   return draft
-}
-
-/** A field that could not be read this time keeps what is known of it. */
-function mergeMetadata(known: TokenMetadata, read: TokenMetadata | undefined): TokenMetadata {
-  return {
-    decimals: read?.decimals ?? known.decimals,
-    symbol: read?.symbol ?? known.symbol,
-    name: read?.name ?? known.name,
-  }
 }
 
 interface NewRecord {
@@ -69,45 +69,16 @@ interface NewRecord {
 }
 
 function addRecord(draft: Draft, { position, balance, header, attribution, metadata }: NewRecord): void {
-  const previousBalance = position.fresh ? null : position.lastBalance
-  // A change over blocks that were not read cannot be pinned on the transactions of this one.
-  const known = position.covered ? attribution : null
-  const transactionHashes = known?.transactionHashes ?? []
-  const cause = previousBalance === null ? null : (known?.cause ?? 'unknown')
-  const unexplained = previousBalance === null ? 0n : (known?.unexplained ?? balance - previousBalance)
-  draft.records.push({
-    positionId: position.id,
+  const record = {
+    position,
+    block: header,
     balance,
-    previousBalance,
-    transactionHashes,
-    cause,
-    unexplained,
+    previousBalance: position.fresh ? null : position.lastBalance,
+    // A change over blocks that were not read cannot be pinned on the transactions of this one.
+    attribution: position.covered ? attribution : null,
     metadata,
-  })
-  const common = {
-    chainId: position.chainId,
-    tokenAddress: position.token,
-    solverAddress: position.solver,
-    blockNumber: header.number,
-    blockHash: header.hash,
-    timestamp: blockTime(header),
   }
-  if (previousBalance === null || cause === null) {
-    draft.events.push({ type: 'position.started', data: { ...common, ...metadata, balance } })
-    return
-  }
-  const sole = unexplained === 0n && transactionHashes.length === 1 ? transactionHashes[0] : undefined
-  draft.events.push({
-    type: 'balance.updated',
-    data: {
-      ...common,
-      previousBalance,
-      newBalance: balance,
-      changeAmount: balance - previousBalance,
-      ...(sole === undefined ? {} : { transactionHash: sole }),
-      transactionHashes,
-      cause,
-      unexplained,
-    },
-  })
+  const row = draftRecord(record)
+  draft.records.push(row)
+  draft.events.push(announceRecord(record, row))
 }

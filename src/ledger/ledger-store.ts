@@ -113,6 +113,12 @@ export interface HistoryNote {
   readonly note: string
 }
 
+/** A note as it was kept. */
+export interface StoredCorrection extends HistoryNote {
+  readonly reason: HistoryCommit['reason']
+  readonly at: Date
+}
+
 export interface CoverageInterval {
   readonly from: bigint
   /** Null: up to the cursor. */
@@ -177,6 +183,8 @@ export interface LedgerStore {
   ): Promise<readonly StoredRecord[]>
   /** A position's coverage, oldest first, intervals of one kind that touch joined. */
   coverage(positionId: bigint): Promise<readonly CoverageInterval[]>
+  /** What checks against the chain put right in a position's records, newest first. */
+  corrections(positionId: bigint, limit: number): Promise<readonly StoredCorrection[]>
   /**
    * Blocks below a number whose hashes are stored, with records or headers, newest first: where a reorganisation deeper
    * than the kept headers can be looked for.

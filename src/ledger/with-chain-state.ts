@@ -18,6 +18,7 @@ export function withChainState(
   return {
     chains: () => reader.chains(),
     history: (request) => reader.history(request),
+    coverage: (position) => reader.coverage(position),
     currentBalance: async (position) => {
       const balance = await reader.currentBalance(position)
       return balance === null ? null : mark(balance)

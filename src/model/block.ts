@@ -34,6 +34,6 @@ export function finalityOf(blockNumber: bigint, cursors: FinalityCursors): Final
   return 'latest'
 }
 
-export function blockTime(header: BlockHeader): Date {
+export function blockTime(header: Pick<BlockHeader, 'timestampSeconds'>): Date {
   return new Date(header.timestampSeconds * 1000)
 }

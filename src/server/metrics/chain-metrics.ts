@@ -19,6 +19,7 @@ export class ChainMetrics {
   readonly #changes: Counter
   readonly #reorgs: Counter
   readonly #failedReadings: Counter
+  readonly #defects: Counter
   readonly #rpcRequests: Counter
   readonly #rpcErrors: Counter
 
@@ -33,6 +34,10 @@ export class ChainMetrics {
     this.#changes = this.#counter('tidemark_chain_balance_changes_total', 'Balance changes stored')
     this.#reorgs = this.#counter('tidemark_chain_reorgs_total', 'Reorganisations rolled back')
     this.#failedReadings = this.#counter('tidemark_chain_failed_readings_total', 'Balances that could not be read')
+    this.#defects = this.#counter(
+      'tidemark_ledger_defects_total',
+      'Stored balances found to differ from what the chain held, and put right',
+    )
     this.#rpcRequests = this.#counter('tidemark_rpc_requests_total', 'Requests to RPC endpoints', ['method'])
     this.#rpcErrors = this.#counter('tidemark_rpc_errors_total', 'Failed requests to RPC endpoints', ['kind'])
   }
@@ -53,6 +58,7 @@ export class ChainMetrics {
     this.#changes.inc(labels, chain.changes)
     this.#reorgs.inc(labels, chain.reorgs)
     this.#failedReadings.inc(labels, chain.failedReadings)
+    this.#defects.inc(labels, chain.defects)
     for (const [method, count] of Object.entries(chain.rpcRequests)) this.#rpcRequests.inc({ ...labels, method }, count)
     for (const [kind, count] of Object.entries(chain.rpcErrors)) this.#rpcErrors.inc({ ...labels, kind }, count)
   }
@@ -68,6 +74,7 @@ export class ChainMetrics {
       this.#changes,
       this.#reorgs,
       this.#failedReadings,
+      this.#defects,
       this.#rpcRequests,
       this.#rpcErrors,
     ]

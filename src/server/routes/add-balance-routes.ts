@@ -1,6 +1,7 @@
-import { getBalance, listBalances, listHistory } from '../../api/balance-routes.js'
-import { encodeBalanceRecord, encodeCurrentBalance } from '../../api/balance-wire.js'
+import { getBalance, listBalances, listCoverage, listHistory } from '../../api/balance-routes.js'
+import { encodeBalanceRecord, encodeCoverageInterval, encodeCurrentBalance } from '../../api/balance-wire.js'
 import { encodeCursor } from '../../api/cursor.js'
+import { onePage } from '../../api/page.js'
 import { RequestError } from '../../api/request-error.js'
 import type { BalanceManager } from '../../index.js'
 import type { RouteRegistrar } from '../http/register-route.js'
@@ -28,6 +29,12 @@ export function addBalanceRoutes(registrar: RouteRegistrar, manager: Pick<Balanc
     const page = await manager.reader.history({ position: params, beforeBlock, ...rest })
     if (page === null) throw unknownPosition()
     return { items: page.items.map(encodeBalanceRecord), nextCursor: encodeCursor('history', page.nextCursor) }
+  })
+
+  registrar.add(listCoverage, async ({ params }) => {
+    const intervals = await manager.reader.coverage(params)
+    if (intervals === null) throw unknownPosition()
+    return onePage(intervals.map(encodeCoverageInterval))
   })
 }
 

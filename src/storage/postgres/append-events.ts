@@ -1,6 +1,7 @@
 import { encodeEvent } from '../../events/event-codec.js'
 import type { TidemarkEvent } from '../../model/event.js'
 import type { Queryable } from './database.js'
+import { StatementParts } from './statement-parts.js'
 
 /** The channel on which a commit wakes the readers of the event log. */
 export const EVENT_CHANNEL = 'tidemark_event'
@@ -11,17 +12,34 @@ export const EVENT_CHANNEL = 'tidemark_event'
  */
 export async function appendEvents(transaction: Queryable, events: readonly TidemarkEvent[]): Promise<void> {
   if (events.length === 0) return
-  await transaction.query({
-    name: 'append-events',
-    text: `
-      with counter as (
-        update tidemark.event_log set seq = seq + $1 returning seq - $1 as base
-      ), appended as (
-        insert into tidemark.event (seq, type, payload)
-        select counter.base + entry.ordinal, entry.type, entry.payload::json
-        from counter, unnest($2::text[], $3::text[]) with ordinality as entry (type, payload, ordinal)
-      )
-      select pg_notify('${EVENT_CHANNEL}', '')`,
-    values: [events.length, events.map((event) => event.type), events.map(encodeEvent)],
-  })
+  const statement = new StatementParts('append-events')
+  addEvents(statement, events)
+  await transaction.query(statement.build(WAKE_READERS))
 }
+
+/**
+ * Adds the parts `counter` and `appended`, which store events. The statement has to end with `WAKE_READERS`.
+ *
+ * @param gate a part without whose row nothing is appended. What makes that row is done before the counter is locked.
+ */
+export function addEvents(statement: StatementParts, events: readonly TidemarkEvent[], gate?: string): void {
+  const count = `${statement.value(events.length)}::bigint`
+  const types = `${statement.value(events.map((event) => event.type))}::text[]`
+  const payloads = `${statement.value(events.map(encodeEvent))}::text[]`
+  statement.add(
+    'counter',
+    `
+    update tidemark.event_log set seq = seq + ${count} ${gate === undefined ? '' : `from ${gate}`}
+    returning seq - ${count} as base`,
+  )
+  statement.add(
+    'appended',
+    `
+    insert into tidemark.event (seq, type, payload)
+    select counter.base + entry.ordinal, entry.type, entry.payload::json
+    from counter, unnest(${types}, ${payloads}) with ordinality as entry (type, payload, ordinal)`,
+  )
+}
+
+/** The result of a statement that appended events: wakes who follows the log, once it has committed. */
+export const WAKE_READERS: string = `select pg_notify('${EVENT_CHANNEL}', '') from counter`

@@ -5,13 +5,14 @@ import type {
   HistoryRequest,
   Page,
 } from '../../ledger/balance-reader.js'
+import type { CoverageInterval } from '../../ledger/ledger-store.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
 import { finalityOf } from '../../model/block.js'
 import type { Position } from '../../model/position.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Database } from './database.js'
-import { toBigInt } from './ledger-queries.js'
+import { selectCoverage, toBigInt } from './ledger-queries.js'
 
 const recordColumns = `
   record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
@@ -87,12 +88,13 @@ export class PostgresBalanceReader implements BalanceReader {
                when stale_reason is not null then stale_reason
                when coverage.position_id is null then 'waiting for the next block'
           end as stale_reason,
-          -- An open coverage interval reaches to the cursor; otherwise the newest block known is where it ended.
-          case when coverage.position_id is not null then cursor_number
+          -- An open interval of exact coverage reaches to the cursor, while a sampled balance holds at its own block;
+          -- otherwise the newest block known is where the interval ended.
+          case when coverage.kind = 'exact' then cursor_number
                else coalesce(verified_number, record.block_number) end as verified_number,
-          case when coverage.position_id is not null then cursor_hash
+          case when coverage.kind = 'exact' then cursor_hash
                else coalesce(verified_hash, record.block_hash) end as verified_hash,
-          case when coverage.position_id is not null then cursor_timestamp
+          case when coverage.kind = 'exact' then cursor_timestamp
                else coalesce(verified_timestamp, record.timestamp) end as verified_timestamp,
           safe_number, finalized_number
         from tidemark.position
@@ -151,6 +153,11 @@ export class PostgresBalanceReader implements BalanceReader {
     })
     const items = rows.slice(0, limit).map((row) => readRecord(position, row))
     return { items, nextCursor: rows.length > limit ? (items.at(-1)?.blockNumber ?? null) : null }
+  }
+
+  async coverage(position: Position): Promise<readonly CoverageInterval[] | null> {
+    const id = await this.#positionId(position)
+    return id === null ? null : selectCoverage(this.#database, BigInt(id))
   }
 
   async #positionId({ chainId, token, solver }: Position): Promise<string | null> {

@@ -37,12 +37,16 @@ export async function moveCursor(transaction: Queryable, { chainId, from, to, fi
       finality?.finalized ?? null,
     ],
   })
-  if (rows.length === 0) {
-    throw new CursorMovedError(
-      `chain ${chainId}: expected the cursor at block ${from?.number ?? 'none'} (${from?.hash ?? 'none'}), another writer moved it`,
-      { hint: 'The chain is read again from where the other writer left it.' },
-    )
-  }
+  if (rows.length === 0) throw cursorMoved(chainId, from)
+}
+
+/** The refusal of a commit that builds on what is no longer there. */
+export function cursorMoved(chainId: bigint, expected: BlockRef | null): CursorMovedError {
+  const place = expected === null ? 'at no block' : `at block ${expected.number} (${expected.hash})`
+  return new CursorMovedError(
+    `chain ${chainId}: expected the cursor ${place} and its balances as they were read, another writer changed them`,
+    { hint: 'The chain is read again from where the other writer left it.' },
+  )
 }
 
 /** Stores canonical headers, replacing what stood at their numbers. */

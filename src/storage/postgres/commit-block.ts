@@ -1,124 +1,204 @@
 import { blockTime } from '../../model/block.js'
 import type { BlockCommit } from '../../ledger/ledger-store.js'
-import { appendEvents } from './append-events.js'
+import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
+import { WAKE_READERS, addEvents } from './append-events.js'
 import { toBytes, tokenToBytes } from './bytes.js'
-import { insertHeaders, moveCursor, pruneHeaders } from './chain-cursor.js'
+import { cursorMoved } from './chain-cursor.js'
 import type { Queryable } from './database.js'
+import { addRecords } from './record-rows.js'
+import { StatementParts } from './statement-parts.js'
 
-/** Stores everything one block changed. Statements with nothing to do are left out: most blocks change nothing. */
-export async function commitBlock(transaction: Queryable, commit: BlockCommit): Promise<void> {
-  const { chainId, header, parent, finality } = commit
-  await moveCursor(transaction, { chainId, from: parent, to: header, finality })
-  await insertHeaders(transaction, chainId, [header])
-  if (commit.metadata.size > 0) await storeMetadata(transaction, commit)
-  if (commit.stale.length > 0) await markStale(transaction, commit)
-  if (commit.opened.length > 0) await openCoverage(transaction, commit)
-  if (commit.records.length > 0) await insertRecords(transaction, commit)
-  await pruneHeaders(transaction, chainId, header.number)
-  await appendEvents(transaction, commit.events)
+/** Headers are dropped at every so many blocks, so that most blocks pay nothing for it. */
+const PRUNE_EVERY = 64n
+
+/**
+ * Stores everything one block changed, in one statement: a single round trip, and all of it or nothing. Every part
+ * hangs on the row of `moved`, which is there only when the cursor stood where the writer thinks.
+ *
+ * @throws {CursorMovedError}
+ */
+export async function commitBlock(database: Queryable, commit: BlockCommit): Promise<void> {
+  const { chainId, header, parent, records, events } = commit
+  const statement = new StatementParts('commit-block')
+  addCursorMove(statement, commit)
+  addHeader(statement, commit)
+  if (commit.metadata.size + commit.accruing.length > 0) addMetadata(statement, commit)
+  if (commit.stale.length > 0) addClosedCoverage(statement, commit)
+  if (records.length > 0) {
+    addRecords(
+      statement,
+      records.map((record) => ({ ...record, block: header })),
+      'moved',
+    )
+  }
+  if (records.length + commit.opened.length + commit.stale.length > 0) addPositions(statement, commit)
+  if (commit.opened.length > 0) addOpenedCoverage(statement, commit)
+  if (commit.accruing.length > 0) addSampledCoverage(statement, commit)
+  if (events.length > 0) addEvents(statement, events, 'moved')
+  const rows = await database.query(statement.build(events.length > 0 ? WAKE_READERS : 'select from moved'))
+  if (rows.length === 0) throw cursorMoved(chainId, parent)
 }
 
-async function insertRecords(transaction: Queryable, { header, records }: BlockCommit): Promise<void> {
-  await transaction.query({
-    name: 'insert-records',
-    text: `
-      with inserted as (
-        insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance,
-          previous_balance, transaction_hashes, cause, unexplained, decimals, symbol, name)
-        select id, $1, $2, $3, balance, previous,
-          (select coalesce(array_agg(decode(hash, 'hex') order by place), '{}')
-           from unnest(string_to_array(hashes, ',')) with ordinality as listed (hash, place)),
-          cause, unexplained, decimals, symbol, name
-        from unnest($4::bigint[], $5::numeric[], $6::numeric[], $7::text[], $8::text[], $9::numeric[], $10::smallint[], $11::text[], $12::text[])
-          as entry (id, balance, previous, hashes, cause, unexplained, decimals, symbol, name)
-        on conflict (position_id, block_number) do update
-        set block_hash = excluded.block_hash, timestamp = excluded.timestamp, balance = excluded.balance,
-            previous_balance = excluded.previous_balance, transaction_hashes = excluded.transaction_hashes,
-            cause = excluded.cause, unexplained = excluded.unexplained
-        returning position_id, balance
+/**
+ * Two writers meet at the chain's row: the second one waits for the first, then looks at the row as it is by then. What
+ * else the statement sees is from before the wait, so `rewrites`, read both ways, tells whether balances changed in the
+ * meantime; and a record must build on the balance that is stored.
+ */
+function addCursorMove(statement: StatementParts, { chainId, header, parent, finality, records }: BlockCommit): void {
+  const chain = `${statement.value(chainId)}::bigint`
+  const changes = records.filter((record) => record.previousBalance !== null)
+  const ids = statement.value(changes.map((record) => record.positionId))
+  const balances = statement.value(changes.map((record) => record.previousBalance?.toString()))
+  statement.add(
+    'moved',
+    `
+    update tidemark.chain
+    set cursor_number = ${statement.value(header.number)}, cursor_hash = ${statement.value(toBytes(header.hash))},
+        cursor_timestamp = ${statement.value(blockTime(header))},
+        safe_number = coalesce(${statement.value(finality.safe)}, safe_number),
+        finalized_number = coalesce(${statement.value(finality.finalized)}, finalized_number)
+    from (select rewrites from tidemark.chain where chain_id = ${chain}) as seen
+    where chain_id = ${chain} and chain.rewrites = seen.rewrites
+      and cursor_hash is not distinct from ${statement.value(parent === null ? null : toBytes(parent.hash))}::bytea
+      and not exists (
+        select from unnest(${ids}::bigint[], ${balances}::numeric[]) as change (id, previous)
+        join tidemark.position on position.id = change.id
+        where position.balance is distinct from change.previous
       )
-      update tidemark.position set record_number = $1, balance = inserted.balance
-      from inserted where id = inserted.position_id`,
-    values: [
-      header.number,
-      toBytes(header.hash),
-      blockTime(header),
-      records.map((record) => record.positionId),
-      records.map((record) => record.balance.toString()),
-      records.map((record) => record.previousBalance?.toString() ?? null),
-      records.map((record) => record.transactionHashes.map((hash) => hash.slice(2)).join(',')),
-      records.map((record) => record.cause),
-      records.map((record) => record.unexplained.toString()),
-      records.map((record) => record.metadata.decimals),
-      records.map((record) => record.metadata.symbol),
-      records.map((record) => record.metadata.name),
-    ],
-  })
+    returning chain_id`,
+  )
 }
 
-/** A position taken off the watch list in this very moment stays closed. */
-async function openCoverage(transaction: Queryable, { header, opened }: BlockCommit): Promise<void> {
-  await transaction.query({
-    name: 'open-coverage',
-    text: `
-      with opened as (
-        update tidemark.position
-        set fresh = false, stale_reason = null, verified_number = null, verified_hash = null, verified_timestamp = null
-        where id = any($2::bigint[]) and active
-        returning id
-      )
-      insert into tidemark.coverage (position_id, from_number)
-      select id, $1 from opened
-      on conflict do nothing`,
-    values: [header.number, opened],
-  })
+function addHeader(statement: StatementParts, { chainId, header }: BlockCommit): void {
+  const values = [header.number, toBytes(header.hash), toBytes(header.parentHash), blockTime(header)]
+  const [number, hash, parentHash, timestamp] = values.map((value) => statement.value(value))
+  statement.add(
+    'header',
+    `
+    insert into tidemark.block (chain_id, number, hash, parent_hash, timestamp)
+    select chain_id, ${number}::bigint, ${hash}::bytea, ${parentHash}::bytea, ${timestamp}::timestamptz from moved
+    on conflict (chain_id, number) do update
+    set hash = excluded.hash, parent_hash = excluded.parent_hash, timestamp = excluded.timestamp`,
+  )
+  if (header.number % PRUNE_EVERY !== 0n) return
+  statement.add(
+    'pruned',
+    `
+    delete from tidemark.block using moved
+    where block.chain_id = ${statement.value(chainId)} and number <= ${statement.value(header.number - BigInt(KEPT_HEADERS))}`,
+  )
 }
 
-async function markStale(transaction: Queryable, { chainId, parent, stale }: BlockCommit): Promise<void> {
-  await transaction.query({
-    name: 'mark-stale',
-    text: `
-      with failed as (
-        select * from unnest($4::bigint[], $5::text[]) as entry (id, reason)
-      ), closed as (
-        update tidemark.coverage set to_number = $2 from failed
-        where position_id = failed.id and to_number is null
-        returning position_id
-      )
-      update tidemark.position
-      set stale_reason = failed.reason,
-          verified_number = case when closed.position_id is null then verified_number else $2 end,
-          verified_hash = case when closed.position_id is null then verified_hash else $3 end,
-          verified_timestamp = case when closed.position_id is null then verified_timestamp
-            else (select timestamp from tidemark.block where chain_id = $1 and number = $2) end
-      from failed left join closed on closed.position_id = failed.id
-      where position.id = failed.id`,
-    values: [
-      chainId,
-      parent?.number ?? null,
-      parent === null ? null : toBytes(parent.hash),
-      stale.map((entry) => entry.positionId),
-      stale.map((entry) => entry.reason),
-    ],
-  })
+/** A token is accruing once and for all. */
+function addMetadata(statement: StatementParts, { metadata, accruing }: BlockCommit): void {
+  const tokens = [...new Set([...metadata.keys(), ...accruing])]
+  const known = tokens.map((token) => metadata.get(token) ?? { decimals: null, symbol: null, name: null })
+  const columns = [
+    `${statement.value(tokens.map(tokenToBytes))}::bytea[]`,
+    `${statement.value(known.map((entry) => entry.decimals))}::smallint[]`,
+    `${statement.value(known.map((entry) => entry.symbol))}::text[]`,
+    `${statement.value(known.map((entry) => entry.name))}::text[]`,
+    `${statement.value(tokens.map((token) => accruing.includes(token)))}::boolean[]`,
+  ]
+  statement.add(
+    'metadata',
+    `
+    insert into tidemark.token_metadata as known (chain_id, token, decimals, symbol, name, accruing)
+    select chain_id, entry.* from moved, unnest(${columns.join(', ')}) as entry
+    on conflict (chain_id, token) do update
+    set decimals = coalesce(excluded.decimals, known.decimals), symbol = coalesce(excluded.symbol, known.symbol),
+        name = coalesce(excluded.name, known.name), accruing = known.accruing or excluded.accruing, read_at = now()`,
+  )
 }
 
-async function storeMetadata(transaction: Queryable, { chainId, metadata }: BlockCommit): Promise<void> {
-  const entries = [...metadata]
-  await transaction.query({
-    name: 'store-metadata',
-    text: `
-      insert into tidemark.token_metadata as known (chain_id, token, decimals, symbol, name)
-      select $1, * from unnest($2::bytea[], $3::smallint[], $4::text[], $5::text[])
-      on conflict (chain_id, token) do update
-      set decimals = coalesce(excluded.decimals, known.decimals), symbol = coalesce(excluded.symbol, known.symbol),
-          name = coalesce(excluded.name, known.name), read_at = now()`,
-    values: [
-      chainId,
-      entries.map(([token]) => tokenToBytes(token)),
-      entries.map(([, entry]) => entry.decimals),
-      entries.map(([, entry]) => entry.symbol),
-      entries.map(([, entry]) => entry.name),
-    ],
-  })
+/** The coverage of positions that could not be read ends at the parent. */
+function addClosedCoverage(statement: StatementParts, { parent, stale }: BlockCommit): void {
+  statement.add(
+    'closed',
+    `
+    update tidemark.coverage set to_number = ${statement.value(parent?.number ?? null)} from moved
+    where position_id = any(${statement.value(stale.map((entry) => entry.positionId))}::bigint[]) and to_number is null
+    returning position_id`,
+  )
+}
+
+/**
+ * One row for each position that changes, because a statement may touch a row only once. A position taken off the watch
+ * list in this very moment stays closed.
+ */
+function addPositions(statement: StatementParts, commit: BlockCommit): void {
+  const { chainId, parent, header, records, opened, stale } = commit
+  const balances = new Map(records.map((record) => [record.positionId, record.balance.toString()]))
+  const reasons = new Map(stale.map((entry) => [entry.positionId, entry.reason]))
+  const starting = new Set(opened)
+  const ids = [...new Set([...balances.keys(), ...reasons.keys(), ...starting])]
+  const columns = [
+    `${statement.value(ids)}::bigint[]`,
+    `${statement.value(ids.map((id) => balances.get(id) ?? null))}::numeric[]`,
+    `${statement.value(ids.map((id) => reasons.get(id) ?? null))}::text[]`,
+    `${statement.value(ids.map((id) => starting.has(id)))}::boolean[]`,
+  ]
+  const number = statement.value(parent?.number ?? null)
+  const opens = 'entry.starting and position.active'
+  const closes = stale.length === 0 ? 'false' : 'position.id in (select position_id from closed)'
+  const verified = (column: string, value: string): string =>
+    `${column} = case when ${opens} then null when ${closes} then ${value} else ${column} end`
+  statement.add(
+    'positions',
+    `
+    update tidemark.position
+    set record_number = case when entry.balance is null then record_number else ${statement.value(header.number)} end,
+        balance = coalesce(entry.balance, position.balance),
+        fresh = fresh and not (${opens}),
+        stale_reason = case when ${opens} then null else coalesce(entry.reason, stale_reason) end,
+        ${verified('verified_number', `${number}::bigint`)},
+        ${verified('verified_hash', `${statement.value(parent === null ? null : toBytes(parent.hash))}::bytea`)},
+        ${verified(
+          'verified_timestamp',
+          `(select timestamp from tidemark.block
+            where block.chain_id = ${statement.value(chainId)} and number = ${number}::bigint)`,
+        )}
+    from moved, unnest(${columns.join(', ')}) as entry (id, balance, reason, starting)
+    where position.id = entry.id
+    returning position.id, position.token, ${opens} as opens`,
+  )
+}
+
+function addOpenedCoverage(statement: StatementParts, { chainId, header, accruing }: BlockCommit): void {
+  statement.add(
+    'opened',
+    `
+    insert into tidemark.coverage (position_id, from_number, kind)
+    select positions.id, ${statement.value(header.number)},
+           case when token = any(${statement.value(accruing.map(tokenToBytes))}::bytea[]) or exists (
+             select from tidemark.token_metadata as known
+             where known.chain_id = ${statement.value(chainId)} and known.token = positions.token and known.accruing
+           ) then 'sampled' else 'exact' end
+    from positions where opens
+    on conflict do nothing`,
+  )
+}
+
+/** From this block on there may be changes without a record. */
+function addSampledCoverage(
+  statement: StatementParts,
+  { chainId, header, parent, accruing, stale }: BlockCommit,
+): void {
+  statement.add(
+    'ended',
+    `
+    update tidemark.coverage set to_number = ${statement.value(parent?.number ?? null)}
+    from moved, tidemark.position
+    where position.id = position_id and position.chain_id = ${statement.value(chainId)} and active
+      and token = any(${statement.value(accruing.map(tokenToBytes))}::bytea[])
+      and to_number is null and kind = 'exact'
+      and not position_id = any(${statement.value(stale.map((entry) => entry.positionId))}::bigint[])
+    returning position_id`,
+  )
+  statement.add(
+    'sampled',
+    `
+    insert into tidemark.coverage (position_id, from_number, kind)
+    select position_id, ${statement.value(header.number)}, 'sampled' from ended`,
+  )
 }

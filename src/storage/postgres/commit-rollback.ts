@@ -15,12 +15,28 @@ export async function commitRollback(transaction: Queryable, commit: RollbackCom
   })
   // The ancestor may be older than the headers that are kept: it is the cursor now, and must be there.
   await insertHeaders(transaction, chainId, [ancestor])
-  await restoreCoverage(transaction, commit)
+  await lowerFinality(transaction, commit)
   await orphanRecords(transaction, commit)
-  await restoreBalances(transaction, commit)
+  await restoreCoverage(transaction, commit)
   await appendEvents(transaction, events)
 }
 
+/** A chain that went back behind what it called final does so again before the new blocks count as final. */
+async function lowerFinality(transaction: Queryable, { chainId, ancestor }: RollbackCommit): Promise<void> {
+  await transaction.query({
+    name: 'lower-finality',
+    text: `
+      update tidemark.chain
+      set safe_number = least(safe_number, $2), finalized_number = least(finalized_number, $2)
+      where chain_id = $1 and greatest(safe_number, finalized_number) > $2`,
+    values: [chainId, ancestor.number],
+  })
+}
+
+/**
+ * Keeps the records above the ancestor aside; the newest one that is left stands again. A position whose start is among
+ * them is to be started again.
+ */
 async function orphanRecords(transaction: Queryable, { chainId, ancestor }: RollbackCommit): Promise<void> {
   await transaction.query({
     name: 'orphan-records',
@@ -29,59 +45,58 @@ async function orphanRecords(transaction: Queryable, { chainId, ancestor }: Roll
         delete from tidemark.balance_record using tidemark.position
         where position.id = position_id and chain_id = $1 and block_number > $2
         returning balance_record.*
+      ), kept_aside as (
+        insert into tidemark.orphaned_record (position_id, block_number, block_hash, timestamp, balance,
+          previous_balance, transaction_hashes, ancestor_number, ancestor_hash)
+        select position_id, block_number, block_hash, timestamp, balance, previous_balance, transaction_hashes, $2, $3
+        from orphaned
+      ), touched as (
+        select position_id as id, bool_or(previous_balance is null) as started from orphaned group by position_id
       )
-      insert into tidemark.orphaned_record (position_id, block_number, block_hash, timestamp, balance, previous_balance,
-        transaction_hashes, ancestor_number, ancestor_hash)
-      select position_id, block_number, block_hash, timestamp, balance, previous_balance, transaction_hashes, $2, $3
-      from orphaned`,
+      update tidemark.position
+      set record_number = standing.block_number, balance = standing.balance, fresh = fresh or started
+      from touched left join lateral (
+        select block_number, balance from tidemark.balance_record
+        where position_id = touched.id and block_number <= $2
+        order by block_number desc limit 1
+      ) as standing on true
+      where position.id = touched.id`,
     values: [chainId, ancestor.number, toBytes(ancestor.hash)],
   })
 }
 
-async function restoreBalances(transaction: Queryable, { standing }: RollbackCommit): Promise<void> {
-  if (standing.size === 0) return
-  const entries = [...standing]
-  await transaction.query({
-    name: 'restore-balances',
-    text: `
-      update tidemark.position set record_number = entry.number, balance = entry.balance
-      from unnest($1::bigint[], $2::bigint[], $3::numeric[]) as entry (id, number, balance)
-      where position.id = entry.id`,
-    values: [
-      entries.map(([id]) => id),
-      entries.map(([, record]) => record?.blockNumber ?? null),
-      entries.map(([, record]) => record?.balance.toString() ?? null),
-    ],
-  })
-}
-
 /**
- * Intervals that began above the ancestor never were; those that ended above it reach to it. A position that had turned
- * stale above the ancestor is open again there: the next block reads it anew. A position whose first record goes is to
- * be started again; one that had only been taken up after a failure or a gap goes on from its last known balance.
+ * Intervals that began above the ancestor never were; those that reached it are open again, because it is the cursor
+ * now, unless they were only sampled and the next block can be exact, or the other way round. A position that had turned
+ * stale above the ancestor is followed again: the next block reads it anew. A position that is to be started is not: its
+ * first record opens its coverage.
  */
 async function restoreCoverage(transaction: Queryable, { chainId, ancestor }: RollbackCommit): Promise<void> {
   const values = [chainId, ancestor.number]
   await transaction.query({
     name: 'drop-orphaned-coverage',
     text: `
-      with dropped as (
-        delete from tidemark.coverage using tidemark.position
-        where position.id = position_id and chain_id = $1 and from_number > $2
-        returning position_id, from_number
-      )
-      update tidemark.position set fresh = true
-      from dropped join tidemark.balance_record as record
-        on record.position_id = dropped.position_id and record.block_number = from_number
-      where position.id = dropped.position_id and record.previous_balance is null`,
+      delete from tidemark.coverage using tidemark.position
+      where position.id = position_id and chain_id = $1 and from_number > $2`,
     values,
   })
   await transaction.query({
     name: 'reopen-coverage',
     text: `
-      update tidemark.coverage set to_number = case when position.active then null else $2::bigint end
-      from tidemark.position
-      where position.id = position_id and chain_id = $1 and to_number > $2`,
+      with reached as (
+        select coverage.position_id, from_number,
+               case when active and not fresh and (kind = 'sampled') = coalesce(accruing, false) then null
+                    else $2::bigint end as to_number
+        from tidemark.coverage
+        join tidemark.position on position.id = position_id
+        left join tidemark.token_metadata as known
+          on known.chain_id = position.chain_id and known.token = position.token
+        where position.chain_id = $1 and (coverage.to_number is null or coverage.to_number >= $2)
+      )
+      update tidemark.coverage set to_number = reached.to_number
+      from reached
+      where coverage.position_id = reached.position_id and coverage.from_number = reached.from_number
+        and coverage.to_number is distinct from reached.to_number`,
     values,
   })
   await transaction.query({
@@ -89,7 +104,7 @@ async function restoreCoverage(transaction: Queryable, { chainId, ancestor }: Ro
     text: `
       update tidemark.position
       set stale_reason = null, verified_number = null, verified_hash = null, verified_timestamp = null
-      where chain_id = $1 and active and verified_number > $2`,
+      where chain_id = $1 and active and verified_number >= $2`,
     values,
   })
   // What is no longer watched was last known to hold at a block that is gone: now it is the ancestor.

@@ -1,7 +1,16 @@
-import type { BlockHeader } from '../../model/block.js'
+import type { BlockHeader, BlockRef } from '../../model/block.js'
+import type { CoverageKind } from '../../model/chain-event.js'
 import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
-import type { StoredChain, StoredPosition, StoredRecord } from '../../ledger/ledger-store.js'
+import type {
+  CoverageInterval,
+  HistoryCommit,
+  StoredChain,
+  StoredCorrection,
+  StoredPosition,
+  StoredRecord,
+} from '../../ledger/ledger-store.js'
 import { bytesToToken, toAddress, toHash } from './bytes.js'
+import { joinTouching } from './coverage-intervals.js'
 import type { Queryable } from './database.js'
 
 interface ChainRow {
@@ -135,6 +144,100 @@ export async function recordsAt(
     values: [positionIds, blockNumber],
   })
   return rows.map(readRecord)
+}
+
+export async function recordsBetween(
+  database: Queryable,
+  positionId: bigint,
+  { from, to, limit }: { readonly from: bigint; readonly to: bigint; readonly limit: number },
+): Promise<readonly StoredRecord[]> {
+  const rows = await database.query<RecordRow>({
+    name: 'records-between',
+    text: `
+      select position_id, chain_id, token, solver, block_number, block_hash, record.balance
+      from tidemark.balance_record as record
+      join tidemark.position on position.id = position_id
+      where position_id = $1 and block_number between $2 and $3
+      order by block_number
+      limit $4`,
+    values: [positionId, from, to, limit],
+  })
+  return rows.map(readRecord)
+}
+
+export interface CoverageRow {
+  readonly from_number: string
+  readonly to_number: string | null
+  readonly kind: CoverageKind
+}
+
+export async function selectCoverage(database: Queryable, positionId: bigint): Promise<readonly CoverageInterval[]> {
+  const rows = await database.query<CoverageRow>({
+    name: 'coverage',
+    text: 'select from_number, to_number, kind from tidemark.coverage where position_id = $1 order by from_number',
+    values: [positionId],
+  })
+  return joinTouching(rows.map(readCoverage))
+}
+
+export function readCoverage(row: CoverageRow): CoverageInterval {
+  return { from: BigInt(row.from_number), to: toBigInt(row.to_number), kind: row.kind }
+}
+
+/** A chain has one canonical hash for each number, so the records of one block name the same one. */
+export async function knownBlocks(
+  database: Queryable,
+  chainId: bigint,
+  below: bigint,
+  limit: number,
+): Promise<readonly BlockRef[]> {
+  const rows = await database.query<{ readonly number: string; readonly hash: Buffer }>({
+    name: 'known-blocks',
+    text: `
+      (select number, hash from tidemark.block
+       where chain_id = $1 and number < $2 order by number desc limit $3)
+      union
+      (select distinct on (block_number) block_number, block_hash
+       from tidemark.balance_record join tidemark.position on position.id = position_id
+       where chain_id = $1 and block_number < $2
+       order by block_number desc limit $3)
+      order by number desc limit $3`,
+    values: [chainId, below, limit],
+  })
+  return rows.map((row) => ({ number: BigInt(row.number), hash: toHash(row.hash) }))
+}
+
+interface CorrectionRow {
+  readonly block_number: string
+  readonly block_hash: Buffer
+  readonly stored: string | null
+  readonly found: string | null
+  readonly reason: HistoryCommit['reason']
+  readonly note: string
+  readonly at: Date
+}
+
+export async function corrections(
+  database: Queryable,
+  positionId: bigint,
+  limit: number,
+): Promise<readonly StoredCorrection[]> {
+  const rows = await database.query<CorrectionRow>({
+    name: 'corrections',
+    text: `
+      select block_number, block_hash, stored, found, reason, note, at
+      from tidemark.record_correction where position_id = $1 order by id desc limit $2`,
+    values: [positionId, limit],
+  })
+  return rows.map((row) => ({
+    blockNumber: BigInt(row.block_number),
+    blockHash: toHash(row.block_hash),
+    stored: toBigInt(row.stored),
+    found: toBigInt(row.found),
+    reason: row.reason,
+    note: row.note,
+    at: row.at,
+  }))
 }
 
 function readHeader(row: HeaderRow): BlockHeader {

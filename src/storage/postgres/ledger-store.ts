@@ -9,15 +9,27 @@ import type {
   RollbackCommit,
   SpanCommit,
   StoredChain,
+  StoredCorrection,
   StoredPosition,
   StoredRecord,
 } from '../../ledger/ledger-store.js'
 import { toBytes } from './bytes.js'
 import { commitBlock } from './commit-block.js'
+import { commitHistory } from './commit-history.js'
 import { commitRollback } from './commit-rollback.js'
+import { commitSpan } from './commit-span.js'
 import type { Database, Queryable } from './database.js'
 import { insertHeaders, moveCursor } from './chain-cursor.js'
-import { loadChain, loadPositions, recordsAbove, recordsAt } from './ledger-queries.js'
+import {
+  corrections,
+  knownBlocks,
+  loadChain,
+  loadPositions,
+  recordsAbove,
+  recordsAt,
+  recordsBetween,
+  selectCoverage,
+} from './ledger-queries.js'
 
 /** The ledger in PostgreSQL. */
 export class PostgresLedgerStore implements LedgerStore {
@@ -57,7 +69,7 @@ export class PostgresLedgerStore implements LedgerStore {
   }
 
   async commitBlock(commit: BlockCommit): Promise<void> {
-    await this.#database.transaction((transaction) => commitBlock(transaction, commit))
+    await commitBlock(this.#database, commit)
   }
 
   async commitRollback(commit: RollbackCommit): Promise<void> {
@@ -68,24 +80,31 @@ export class PostgresLedgerStore implements LedgerStore {
     await this.#database.transaction((transaction) => commitGap(transaction, commit))
   }
 
-  commitSpan(_commit: SpanCommit): Promise<void> {
-    throw new Error('commitSpan: to be written')
+  async commitSpan(commit: SpanCommit): Promise<void> {
+    await this.#database.transaction((transaction) => commitSpan(transaction, commit))
   }
 
-  commitHistory(_commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }> {
-    throw new Error('commitHistory: to be written')
+  commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }> {
+    return this.#database.transaction((transaction) => commitHistory(transaction, commit))
   }
 
-  recordsBetween(): Promise<readonly StoredRecord[]> {
-    throw new Error('recordsBetween: to be written')
+  recordsBetween(
+    positionId: bigint,
+    bounds: { readonly from: bigint; readonly to: bigint; readonly limit: number },
+  ): Promise<readonly StoredRecord[]> {
+    return recordsBetween(this.#database, positionId, bounds)
   }
 
-  coverage(_positionId: bigint): Promise<readonly CoverageInterval[]> {
-    throw new Error('coverage: to be written')
+  coverage(positionId: bigint): Promise<readonly CoverageInterval[]> {
+    return selectCoverage(this.#database, positionId)
   }
 
-  knownBlocks(_chainId: bigint, _below: bigint, _limit: number): Promise<readonly BlockRef[]> {
-    throw new Error('knownBlocks: to be written')
+  corrections(positionId: bigint, limit: number): Promise<readonly StoredCorrection[]> {
+    return corrections(this.#database, positionId, limit)
+  }
+
+  knownBlocks(chainId: bigint, below: bigint, limit: number): Promise<readonly BlockRef[]> {
+    return knownBlocks(this.#database, chainId, below, limit)
   }
 
   async commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void> {

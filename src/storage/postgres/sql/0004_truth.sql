@@ -32,4 +32,11 @@ create table tidemark.record_correction (
   at timestamptz not null default now()
 );
 
-create index record_correction_position on tidemark.record_correction (position_id, block_number);
+create index record_correction_position on tidemark.record_correction (position_id, id);
+
+-- Finds the blocks that are known by their records, newest first.
+create index balance_record_block on tidemark.balance_record (block_number);
+
+-- Goes up when a position's newest record is changed without the cursor moving: a writer that remembers the balance
+-- from before is refused.
+alter table tidemark.chain add column rewrites bigint not null default 0;

@@ -1,0 +1,132 @@
+import { bindHistorySource } from './bind-history-source.js'
+import type { NodeTransport } from './chain/rpc/node-transport.js'
+import { RpcClient } from './chain/rpc/rpc-client.js'
+import type { ChainConfig } from './config/config.js'
+import { fillHistory } from './ledger/history/fill-history.js'
+import type { FillProgress, FillReport } from './ledger/history/fill-history.js'
+import { findBlockAt } from './ledger/history/find-block.js'
+import { openScope } from './ledger/history/history-scope.js'
+import type { HistoryScope } from './ledger/history/history-scope.js'
+import { sampleOf, selectPositions } from './ledger/history/select-positions.js'
+import { verifyHistory } from './ledger/history/verify-history.js'
+import type { VerifyProgress, VerifyReport } from './ledger/history/verify-history.js'
+import type { LedgerStore } from './ledger/ledger-store.js'
+import type { Address } from './model/address.js'
+import type { Clock } from './model/clock.js'
+import type { Logger } from './model/logger.js'
+import type { Token } from './model/position.js'
+
+/** Which part of the history is meant. Bounds are inclusive; without an upper one it is the newest processed block. */
+export interface HistorySelection {
+  /** Every configured chain when absent. Block numbers mean something only for one chain. */
+  readonly chainId?: bigint | undefined
+  readonly token?: Token | undefined
+  readonly solver?: Address | undefined
+  readonly fromBlock?: bigint | undefined
+  readonly toBlock?: bigint | undefined
+  readonly fromTime?: Date | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface BackfillOptions extends HistorySelection {
+  readonly onProgress?: ((progress: FillProgress) => void) | undefined
+}
+
+export interface VerifyHistoryOptions extends HistorySelection {
+  /** Checks only so many positions of each chain, drawn by lot. */
+  readonly sample?: number | undefined
+  /** Only tells what is wrong; repairs nothing. */
+  readonly dryRun?: boolean | undefined
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+}
+
+export interface HistoryKeeperOptions {
+  readonly chains: readonly ChainConfig[]
+  readonly store: LedgerStore
+  readonly clock: Clock
+  readonly transport: NodeTransport
+  readonly logger: Logger
+  /** Called when events may have been appended. */
+  readonly onCommitted?: (() => void) | undefined
+}
+
+/**
+ * Works on what is past, beside whoever follows the chains, in this process or another one: every piece is stored in a
+ * transaction that is refused when a reorganisation came between.
+ */
+export class HistoryKeeper {
+  readonly #options: HistoryKeeperOptions
+  readonly #abort = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor(options: HistoryKeeperOptions) {
+    this.#options = options
+  }
+
+  /** Fills in what is not known exactly, chain after chain, from the oldest block on. */
+  backfill(options: BackfillOptions): Promise<readonly FillReport[]> {
+    return this.#run(options, async (scope, from) => {
+      const range = { from, to: options.toBlock ?? scope.cursor.number }
+      const positions = selectPositions(scope.positions, options)
+      return fillHistory(scope, { positions, range, onProgress: options.onProgress })
+    })
+  }
+
+  /** Searches what is known exactly once more, compares it with the records, and repairs them. */
+  verify(options: VerifyHistoryOptions): Promise<readonly VerifyReport[]> {
+    const { sample, dryRun = false, onProgress } = options
+    return this.#run(options, async (scope, from) => {
+      const range = { from, to: options.toBlock ?? scope.cursor.number }
+      const selected = selectPositions(scope.positions, options)
+      const positions = sample === undefined ? selected : sampleOf(selected, sample, this.#options.clock)
+      return verifyHistory(scope, { positions, range, dryRun, onProgress })
+    })
+  }
+
+  /** Breaks off what is under way; what it stored stays. */
+  async close(): Promise<void> {
+    this.#abort.abort()
+    await Promise.allSettled(this.#running)
+  }
+
+  async #run<Report>(
+    selection: HistorySelection,
+    work: (scope: HistoryScope, from: bigint) => Promise<Report>,
+  ): Promise<readonly Report[]> {
+    const signals = [this.#abort.signal, ...(selection.signal === undefined ? [] : [selection.signal])]
+    const signal = AbortSignal.any(signals)
+    const task = this.#runChains(selection, work, signal)
+    this.#running.add(task)
+    try {
+      return await task
+    } finally {
+      this.#running.delete(task)
+    }
+  }
+
+  async #runChains<Report>(
+    selection: HistorySelection,
+    work: (scope: HistoryScope, from: bigint) => Promise<Report>,
+    signal: AbortSignal,
+  ): Promise<readonly Report[]> {
+    const reports: Report[] = []
+    for (const chain of this.#options.chains) {
+      if (selection.chainId !== undefined && selection.chainId !== chain.chainId) continue
+      const scope = await this.#open(chain, signal)
+      const { fromBlock, fromTime } = selection
+      const from = fromTime === undefined ? fromBlock : await findBlockAt(scope, fromTime, scope.cursor.number)
+      reports.push(await work(scope, from ?? 0n))
+    }
+    return reports
+  }
+
+  /** With a client of its own, so that what it learns and how often it asks is no matter of those who follow the chain. */
+  #open(chain: ChainConfig, signal: AbortSignal): Promise<HistoryScope> {
+    const { store, clock, transport, onCommitted } = this.#options
+    const { chainId, name } = chain
+    const logger = this.#options.logger.child({ component: 'history', chainId: chainId.toString() })
+    const client = new RpcClient({ chainId, urls: chain.rpcUrls, clock, transport, logger, signal })
+    const source = bindHistorySource(client, logger)
+    return openScope({ chainId, name, store, source, logger, signal, onCommitted })
+  }
+}

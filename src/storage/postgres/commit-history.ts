@@ -1,0 +1,284 @@
+import type { CoverageInterval, HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
+import type { BalanceCause } from '../../model/balance-cause.js'
+import type { BlockRef } from '../../model/block.js'
+import type { CoverageKind } from '../../model/chain-event.js'
+import { appendEvents } from './append-events.js'
+import { bytesToToken, toAddress, toBytes, toHash } from './bytes.js'
+import { cursorMoved } from './chain-cursor.js'
+import { mergeCoverage } from './coverage-intervals.js'
+import type { Queryable } from './database.js'
+import { readCoverage, toBigInt } from './ledger-queries.js'
+import type { CoverageRow } from './ledger-queries.js'
+import { planHistory } from './plan-history.js'
+import type { HistoryPlan } from './plan-history.js'
+import { insertRecords } from './record-rows.js'
+
+/**
+ * Writes a position's records of past blocks anew. The chain's row is locked first, so that no block, rollback or other
+ * rewriting happens in between.
+ *
+ * @throws {CursorMovedError} when `to` is above the cursor, or not known to be canonical
+ */
+export async function commitHistory(
+  transaction: Queryable,
+  commit: HistoryCommit,
+): Promise<{ readonly added: number; readonly removed: number }> {
+  checkRows(commit)
+  const cursor = await lockCanonical(transaction, commit.chainId, commit.to)
+  if (cursor === null) throw cursorMoved(commit.chainId, commit.to)
+  const grew = await growCoverage(transaction, commit, cursor)
+  const plan = await planRecords(transaction, commit, cursor)
+  await writeRecords(transaction, commit, plan)
+  await keepNotes(transaction, commit)
+  const { added, removed } = plan
+  if (added + removed > 0 || grew) await announce(transaction, commit, plan)
+  return { added, removed }
+}
+
+function checkRows({ positionId, from, to, records }: HistoryCommit): void {
+  let last = from - 1n
+  for (const { block, positionId: owner } of records) {
+    if (block.number <= last || block.number > to.number || owner !== positionId) {
+      throw new Error(`invariant: records of position ${positionId} in ascending blocks ${from} to ${to.number}`)
+    }
+    last = block.number
+  }
+}
+
+/** @returns the cursor's number, with the chain locked; null when the block is not known to be canonical. */
+async function lockCanonical(transaction: Queryable, chainId: bigint, to: BlockRef): Promise<bigint | null> {
+  const chains = await transaction.query<{ cursor_number: string | null; finalized_number: string | null }>({
+    name: 'lock-chain',
+    text: 'select cursor_number, finalized_number from tidemark.chain where chain_id = $1 for update',
+    values: [chainId],
+  })
+  const cursor = toBigInt(chains[0]?.cursor_number)
+  const finalized = toBigInt(chains[0]?.finalized_number)
+  if (cursor === null || to.number > cursor) return null
+  if (finalized !== null && to.number <= finalized) return cursor
+  const known = await transaction.query({
+    name: 'known-block',
+    text: `
+      select from tidemark.block where chain_id = $1 and number = $2 and hash = $3
+      union all
+      select from tidemark.balance_record join tidemark.position on position.id = position_id
+      where chain_id = $1 and block_number = $2 and block_hash = $3
+      limit 1`,
+    values: [chainId, to.number, toBytes(to.hash)],
+  })
+  return known.length === 0 ? null : cursor
+}
+
+/** @returns true when a block is known now that was not, or better than before. */
+async function growCoverage(transaction: Queryable, commit: HistoryCommit, cursor: bigint): Promise<boolean> {
+  const { positionId, from, to, coverage } = commit
+  const rows = await transaction.query<CoverageRow>({
+    name: 'coverage-around',
+    text: `
+      select from_number, to_number, kind from tidemark.coverage
+      where position_id = $1 and from_number <= $3::bigint + 1 and (to_number is null or to_number >= $2::bigint - 1)
+      order by from_number`,
+    values: [positionId, from, to.number],
+  })
+  const before = rows.map(readCoverage)
+  const after = mergeCoverage(before, { from, to: to.number, kind: coverage }, cursor)
+  const gone = before.filter((interval) => !after.some((other) => sameInterval(interval, other)))
+  const fresh = after.filter((interval) => !before.some((other) => sameInterval(interval, other)))
+  if (gone.length > 0) {
+    await transaction.query({
+      name: 'drop-coverage',
+      text: 'delete from tidemark.coverage where position_id = $1 and from_number = any($2::bigint[])',
+      values: [positionId, gone.map((interval) => interval.from)],
+    })
+  }
+  if (fresh.length > 0) {
+    await transaction.query({
+      name: 'add-coverage',
+      text: `
+        insert into tidemark.coverage (position_id, from_number, to_number, kind)
+        select $1, * from unnest($2::bigint[], $3::bigint[], $4::text[])`,
+      values: [
+        positionId,
+        fresh.map((interval) => interval.from),
+        fresh.map((interval) => interval.to),
+        fresh.map((interval) => interval.kind),
+      ],
+    })
+  }
+  return (
+    blocksOf(after, cursor) > blocksOf(before, cursor) ||
+    blocksOf(after, cursor, 'exact') > blocksOf(before, cursor, 'exact')
+  )
+}
+
+function sameInterval(one: CoverageInterval, two: CoverageInterval): boolean {
+  return one.from === two.from && one.to === two.to && one.kind === two.kind
+}
+
+function blocksOf(intervals: readonly CoverageInterval[], cursor: bigint, kind?: CoverageKind): bigint {
+  return intervals
+    .filter((interval) => kind === undefined || interval.kind === kind)
+    .reduce((sum, interval) => sum + (interval.to ?? cursor) - interval.from + 1n, 0n)
+}
+
+interface StoredRow {
+  readonly block_number: string
+  readonly block_hash: Buffer
+  readonly timestamp: Date
+  readonly balance: string
+  readonly previous_balance: string | null
+  readonly transaction_hashes: readonly Buffer[]
+  readonly cause: BalanceCause | null
+  readonly unexplained: string
+  readonly decimals: number | null
+  readonly symbol: string | null
+  readonly name: string | null
+}
+
+async function planRecords(transaction: Queryable, commit: HistoryCommit, cursor: bigint): Promise<HistoryPlan> {
+  const { positionId, from, to, records } = commit
+  const rows = await transaction.query<StoredRow>({
+    name: 'records-around',
+    text: `
+      select block_number, block_hash, timestamp, balance, previous_balance, transaction_hashes, cause, unexplained,
+             decimals, symbol, name
+      from tidemark.balance_record
+      where position_id = $1
+        and block_number >= coalesce((select max(block_number) from tidemark.balance_record
+                                      where position_id = $1 and block_number < $2), $2)
+        and block_number <= coalesce((select min(block_number) from tidemark.balance_record
+                                      where position_id = $1 and block_number > $3), $3)
+      order by block_number`,
+    values: [positionId, from, to.number],
+  })
+  const stored = rows.map((row) => readStored(positionId, row))
+  const before = stored.find((row) => row.block.number < from) ?? null
+  const after = stored.find((row) => row.block.number > to.number) ?? null
+  const inside = stored.filter((row) => row !== before && row !== after)
+  const seen = (low: bigint, high: bigint): Promise<boolean> =>
+    everySeen(transaction, positionId, { low, high, cursor })
+  const linkedBefore = before !== null && (await seen(before.block.number, from - 1n))
+  const linkedAfter = after !== null && (await seen(to.number + 1n, after.block.number - 1n))
+  return planHistory({ before, inside, after, wanted: records, linkedBefore, linkedAfter })
+}
+
+/** True when coverage of any kind has every block from `low` to `high`. */
+async function everySeen(
+  transaction: Queryable,
+  positionId: bigint,
+  { low, high, cursor }: { readonly low: bigint; readonly high: bigint; readonly cursor: bigint },
+): Promise<boolean> {
+  if (low > high) return true
+  const rows = await transaction.query<{ blocks: string }>({
+    name: 'blocks-seen',
+    text: `
+      select coalesce(sum(least(coalesce(to_number, $4), $3) - greatest(from_number, $2) + 1), 0) as blocks
+      from tidemark.coverage
+      where position_id = $1 and from_number <= $3 and (to_number is null or to_number >= $2)`,
+    values: [positionId, low, high, cursor],
+  })
+  return BigInt(rows[0]?.blocks ?? 0) === high - low + 1n
+}
+
+function readStored(positionId: bigint, row: StoredRow): HistoryRow {
+  return {
+    positionId,
+    block: {
+      number: BigInt(row.block_number),
+      hash: toHash(row.block_hash),
+      timestampSeconds: row.timestamp.getTime() / 1000,
+    },
+    balance: BigInt(row.balance),
+    previousBalance: toBigInt(row.previous_balance),
+    transactionHashes: row.transaction_hashes.map(toHash),
+    cause: row.cause,
+    unexplained: BigInt(row.unexplained),
+    metadata: { decimals: row.decimals, symbol: row.symbol, name: row.name },
+  }
+}
+
+/** Writes what differs. When the newest record is another one afterwards, writers that remember it are refused. */
+async function writeRecords(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
+  // With a note but no record to write, what is kept beside the records may be what was wrong.
+  if (plan.dropped.length + plan.written.length + commit.notes.length === 0) return
+  const { chainId, positionId } = commit
+  if (plan.dropped.length > 0) {
+    await transaction.query({
+      name: 'drop-records',
+      text: 'delete from tidemark.balance_record where position_id = $1 and block_number = any($2::bigint[])',
+      values: [positionId, plan.dropped.map((row) => row.block.number)],
+    })
+  }
+  await insertRecords(transaction, plan.written)
+  await transaction.query({
+    name: 'follow-newest-record',
+    text: `
+      with newest as (
+        select position.id, record.block_number, record.balance
+        from tidemark.position left join lateral (
+          select block_number, balance from tidemark.balance_record
+          where position_id = position.id order by block_number desc limit 1
+        ) as record on true
+        where position.id = $2
+      ), followed as (
+        update tidemark.position set record_number = newest.block_number, balance = newest.balance
+        from newest
+        where position.id = newest.id
+          and (record_number is distinct from newest.block_number or position.balance is distinct from newest.balance)
+        returning position.id
+      )
+      update tidemark.chain set rewrites = rewrites + 1 from followed where chain_id = $1`,
+    values: [chainId, positionId],
+  })
+}
+
+async function keepNotes(transaction: Queryable, { positionId, reason, notes }: HistoryCommit): Promise<void> {
+  if (notes.length === 0) return
+  await transaction.query({
+    name: 'keep-notes',
+    text: `
+      insert into tidemark.record_correction (position_id, block_number, block_hash, stored, found, note, reason)
+      select $1, entry.*, $2
+      from unnest($3::bigint[], $4::bytea[], $5::numeric[], $6::numeric[], $7::text[]) as entry`,
+    values: [
+      positionId,
+      reason,
+      notes.map((note) => note.blockNumber),
+      notes.map((note) => toBytes(note.blockHash)),
+      notes.map((note) => note.stored?.toString() ?? null),
+      notes.map((note) => note.found?.toString() ?? null),
+      notes.map((note) => note.note),
+    ],
+  })
+}
+
+async function announce(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
+  const { chainId, positionId, from, to, reason, coverage } = commit
+  const rows = await transaction.query<{ token: Buffer; solver: Buffer; balance: string | null }>({
+    name: 'position-now',
+    text: 'select token, solver, balance from tidemark.position where id = $1 and chain_id = $2',
+    values: [positionId, chainId],
+  })
+  const row = rows[0]
+  if (row === undefined) throw new Error(`invariant: position ${positionId} is one of chain ${chainId}`)
+  const lastWritten = plan.written.at(-1)?.block.number ?? to.number
+  const lastDropped = plan.dropped.at(-1)?.block.number ?? to.number
+  const last = lastWritten > lastDropped ? lastWritten : lastDropped
+  await appendEvents(transaction, [
+    {
+      type: 'history.extended',
+      data: {
+        chainId,
+        tokenAddress: bytesToToken(row.token),
+        solverAddress: toAddress(row.solver),
+        fromBlock: from,
+        toBlock: last > to.number ? last : to.number,
+        reason,
+        coverage,
+        added: plan.added,
+        removed: plan.removed,
+        balance: toBigInt(row.balance),
+      },
+    },
+  ])
+}
