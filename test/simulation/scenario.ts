@@ -1,4 +1,5 @@
 import type { Address } from '../../src/model/address.js'
+import type { NodeFeatures } from '../../src/testing/model-chain/node-features.js'
 import { Lots } from './lots.js'
 
 /** How one node of a chain is, as long as the simulation lasts. */
@@ -6,8 +7,8 @@ export interface EndpointPlan {
   readonly host: string
   /** Heads are pushed over a WebSocket of the same host. */
   readonly pushes: boolean
-  /** Optional abilities that this node lacks. */
-  readonly lacks: readonly ('stateOverride' | 'traces' | 'receipts')[]
+  /** What this node cannot do. */
+  readonly features: Partial<NodeFeatures>
   /** Usual time between two faults; null for a node that is always well. */
   readonly faultEveryMs: number | null
 }
@@ -19,6 +20,7 @@ export interface ChainPlan {
   readonly blocksBefore: number
   readonly hasFinality: boolean
   readonly endpoints: readonly EndpointPlan[]
+  readonly syncIntervalMs: number
   readonly tokenKinds: number
   /** Usual number of blocks between two reorganisations. */
   readonly reorgEvery: number
@@ -81,13 +83,28 @@ function drawChain(seed: number, index: number): ChainPlan {
     endpoints: Array.from({ length: lots.integer(1, 3) }, (_, number) => ({
       host: `chain${index}-node${number}.test`,
       pushes: lots.chance(0.6),
-      lacks: (['stateOverride', 'traces', 'receipts'] as const).filter(() => lots.chance(0.25)),
+      features: drawFeatures(lots),
       faultEveryMs: lots.chance(0.8) ? faultEveryMs : null,
     })),
+    syncIntervalMs: lots.pick([20_000, 60_000, 600_000]),
     tokenKinds: lots.integer(1, 4),
     reorgEvery: lots.pick([6, 15, 40, 1000]),
     deepReorgs: lots.pick([0, 0, 0.1]),
     outageBlocks: lots.chance(0.5) ? lots.pick([4, 20, 60, 200, 400, 900]) : 0,
     activity: lots.pick([0.1, 0.4, 0.9]),
+  }
+}
+
+/** Nodes differ in what they can do; most can do most of it. */
+function drawFeatures(lots: Lots): Partial<NodeFeatures> {
+  return {
+    stateOverride: lots.pick([true, true, true, false, 'ignored']),
+    traces: lots.pick([true, 'debug', 'trace', false]),
+    receipts: lots.chance(0.8),
+    batch: lots.chance(0.9),
+    callGasCap: lots.pick([50_000_000, 50_000_000, 10_000_000]),
+    maxLogRange: lots.pick([Infinity, 10_000, 100]),
+    prunedBelowDepth: lots.pick([null, null, null, 128]),
+    orphans: lots.chance(0.5),
   }
 }

@@ -12,7 +12,8 @@ import type { World, WorldOptions } from './world.js'
 /** Virtual time within which everything must have been caught up with once nothing befalls the service any more. */
 const CALM_MS = 15 * 60_000
 const LOOK_MS = 500
-const CLOSE_STEPS_MAX = 10_000
+/** Far beyond what any seed takes: a loop without an end stops here. */
+const STEPS_MAX = 1_000_000
 const PAGE_SIZE = 10_000
 
 export interface SimulateOptions {
@@ -53,6 +54,7 @@ async function play(world: World, options: WorldOptions, sabotage: string | unde
   const coverage = await checkAll(world, database)
   await world.reporter.check(database.client)
   await checkEvents(world, database)
+  await checkAnswers(world, database)
   await closeAll(world)
   return {
     seed,
@@ -79,7 +81,10 @@ async function play(world: World, options: WorldOptions, sabotage: string | unde
 }
 
 async function runUntil(world: World, condition: () => boolean): Promise<void> {
-  while (!condition()) must(await world.scheduler.step(), 'something always lies ahead', {})
+  while (!condition()) {
+    must(await world.scheduler.step(), 'something always lies ahead', {})
+    must(world.scheduler.steps < STEPS_MAX, 'an end comes in sight', { steps: world.scheduler.steps })
+  }
 }
 
 /** Nothing befalls the service any more, and everything that was down comes back. */
@@ -115,6 +120,9 @@ async function whatIsBehind(world: World, database: SimulationDatabase): Promise
   for (const { manager, owner } of world.replicas) {
     if (manager === null) return 'a replica has not started'
     if (manager.events.seq !== seq) return `${owner?.name} at event ${manager.events.seq} of ${seq}`
+    for (const { chainId, state, reason } of await driven(world, manager.chains())) {
+      if (state !== 'live') return `${owner?.name} calls chain ${chainId} ${state}: ${reason}`
+    }
   }
   return null
 }
@@ -135,17 +143,46 @@ async function checkEvents(world: World, database: SimulationDatabase): Promise<
   world.facts.set('events checked', log.length)
 }
 
+/** What the service answers is what is stored, and it says that all is well. */
+async function checkAnswers(world: World, database: SimulationDatabase): Promise<void> {
+  for (const { manager } of world.replicas) {
+    must(manager !== null, 'every replica runs in the end', {})
+    for (const { chainId } of world.chains) {
+      const stored = await readStoredChain(database.client, chainId)
+      const shown = await driven(world, manager.reader.currentBalances({ chainId, limit: 1000 }))
+      const active = stored.positions.filter((position) => position.active && position.balance !== null)
+      must(shown.items.length === active.length, 'every watched balance is shown', {
+        expected: active.length,
+        got: shown.items.length,
+      })
+      for (const item of shown.items) {
+        const position = active.find(({ token, solver }) => token === item.token && solver === item.solver)
+        must(
+          position?.balance === item.balance && position.staleReason === item.staleReason,
+          'a balance is shown as it is stored',
+          { chainId, expected: position?.balance, got: item.balance, stale: item.staleReason },
+        )
+      }
+    }
+  }
+}
+
+/** Goes on step by step until an answer is there. */
+async function driven<Result>(world: World, answer: Promise<Result>): Promise<Result> {
+  let there = false
+  const mark = (): void => {
+    there = true
+  }
+  answer.then(mark, mark)
+  await runUntil(world, () => there)
+  return answer
+}
+
 /** In good order, and nothing is left behind. */
 async function closeAll(world: World): Promise<void> {
   for (const replica of world.replicas) {
     const { owner } = replica
-    let closed = false
-    void replica.close().then(() => {
-      closed = true
-    })
-    const steps = world.scheduler.steps + CLOSE_STEPS_MAX
-    await runUntil(world, () => closed || world.scheduler.steps > steps)
-    must(closed, 'a replica closes', { replica: owner?.name })
+    await driven(world, replica.close())
     if (owner === null) continue
     must(world.network.socketsOf(owner) === 0, 'no socket is left open', { replica: owner.name })
     const left = world.scheduler.pending(owner).filter((what) => what === 'timer')

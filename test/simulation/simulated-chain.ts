@@ -1,20 +1,19 @@
-import { createHash } from 'node:crypto'
-
 import type { ChainConfig } from '../../src/config/config.js'
 import type { Address } from '../../src/model/address.js'
 import type { Hash, Token } from '../../src/model/position.js'
-import type { HttpOutcome, NodeFrontend } from '../../src/testing/rpc-node.js'
+import { createModelChain } from '../../src/testing/model-chain/model-chain.js'
+import type { ModelChain } from '../../src/testing/model-chain/model-chain-types.js'
+import { modelTokenKinds } from '../../src/testing/model-chain/model-token.js'
 import type { ChainTruth, TruthBlock } from './chain-truth.js'
+import { letWeatherLoose } from './chain-weather.js'
 import { Lots } from './lots.js'
 import type { ChainPlan } from './scenario.js'
 import type { Owner, Scheduler } from './scheduler.js'
+import { SimulatedNode } from './simulated-node.js'
 import { EPOCH_MS } from './virtual-clock.js'
-import type { Site, VirtualNetwork } from './virtual-network.js'
+import type { VirtualNetwork } from './virtual-network.js'
 
-// THROWAWAY stub until the model chain is here.
-interface StubBlock extends TruthBlock {
-  readonly balances: ReadonlyMap<string, bigint>
-}
+const ETHER = 10n ** 18n
 
 export interface SimulatedChainOptions {
   readonly seed: number
@@ -22,177 +21,163 @@ export interface SimulatedChainOptions {
   readonly scheduler: Scheduler
   readonly self: Owner
   readonly network: VirtualNetwork
+  readonly durationMs: number
+  /** Every wallet that is or may be watched. */
+  readonly wallets: readonly Address[]
 }
 
+/** A chain that goes on by itself, its nodes, and the truth about it. */
 export class SimulatedChain implements ChainTruth {
   readonly chainId: bigint
   readonly config: ChainConfig
-  readonly runtimeTokens: readonly Address[] = ['0x00000000000000000000000000000000000000aa']
-  readonly facts: Record<string, number> = { blocks: 0, reorganisations: 0 }
-  readonly faults: Record<string, number> = {}
-  readonly #o: SimulatedChainOptions
-  readonly #lots: Lots
-  readonly #blocks = new Map<string, StubBlock>()
-  #canonical: StubBlock[] = []
-  readonly #listeners = new Set<(block: StubBlock) => void>()
-  readonly #sites: Site[]
-  #salt = 0
+  /** Tokens that are added and removed while the service runs. */
+  readonly runtimeTokens: readonly Address[]
+  readonly facts: Record<string, number> = {}
+  readonly #options: SimulatedChainOptions
+  readonly #chain: ModelChain
+  readonly #nodes: readonly SimulatedNode[]
+  readonly #activity: Lots
+  readonly #truth = new Map<Hash, TruthBlock>()
 
-  constructor(o: SimulatedChainOptions) {
-    this.#o = o
-    const { plan, network } = o
+  constructor(options: SimulatedChainOptions) {
+    const { seed, plan, wallets } = options
+    this.#options = options
     this.chainId = plan.chainId
-    this.#lots = new Lots(o.seed, `stub ${plan.chainId}`)
-    this.#sites = plan.endpoints.map(({ host }) => network.add(host, this.#frontend()))
+    this.#activity = new Lots(seed, `activity of ${plan.chainId}`)
+    this.#chain = createModelChain(modelOptions(seed, plan, wallets))
+    for (let number = 0; number < plan.blocksBefore; number += 1) this.mine()
+    this.#nodes = plan.endpoints.map(
+      (endpoint) => new SimulatedNode({ ...options, endpoint, node: this.#chain.node(endpoint.features) }),
+    )
+    const tokens = this.#chain.tokens.map(({ address }) => address)
+    const configured = tokens.slice(0, Math.ceil(tokens.length / 2))
+    this.runtimeTokens = tokens.slice(configured.length)
     this.config = {
       chainId: plan.chainId,
       name: `chain ${plan.chainId}`,
       nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
       rpcUrls: plan.endpoints.map(({ host }) => `http://${host}`),
       wsUrls: plan.endpoints.filter(({ pushes }) => pushes).map(({ host }) => `ws://${host}`),
-      tokens: [],
+      tokens: configured,
       blockTimeMs: null,
       pollIntervalMs: null,
-      syncIntervalMs: 60_000,
+      syncIntervalMs: plan.syncIntervalMs,
     }
-    for (let i = 0; i <= plan.blocksBefore; i += 1) this.#mine()
   }
+
   get head(): TruthBlock {
-    return this.#canonical.at(-1)!
+    return truthOf(this.#chain.head)
   }
-  get calm(): boolean {
-    return true
+
+  get height(): number {
+    return Number(this.#chain.head.number)
   }
+
+  get headHash(): Hash {
+    return this.#chain.head.hash
+  }
+
+  /** Faults of its nodes that took effect, by kind. */
+  get faults(): Record<string, number> {
+    const sum: Record<string, number> = {}
+    for (const { faults } of this.#nodes) {
+      for (const [kind, count] of faults) sum[kind] = (sum[kind] ?? 0) + count
+    }
+    return sum
+  }
+
   block(hash: Hash): TruthBlock | undefined {
-    return this.#blocks.get(hash)
+    const known = this.#truth.get(hash)
+    if (known !== undefined) return known
+    const block = this.#chain.block(hash)
+    if (block === undefined) return undefined
+    const truth = truthOf(block)
+    this.#truth.set(hash, truth)
+    return truth
   }
+
   balanceAt(hash: Hash, token: Token, wallet: Address): bigint | 'unreadable' {
-    if (token !== 'native') return 'unreadable'
-    return this.#blocks.get(hash)!.balances.get(wallet) ?? 0n
+    return this.#chain.balanceAt(hash, token, wallet)
   }
+
   letLoose(goesOn: () => boolean): void {
-    const { scheduler, self, plan } = this.#o
-    scheduler.after(plan.blockTimeMs, self, `block of ${plan.chainId}`, () => {
-      if (!goesOn()) return
-      if (this.#lots.chance(1 / plan.reorgEvery)) {
-        const depth = Math.min(this.#lots.integer(1, 5), this.#canonical.length - 1)
-        this.#canonical.splice(-depth)
-        this.#salt += 1
-        for (let i = 0; i < depth; i += 1) this.#mine()
-        this.facts['reorganisations'] = (this.facts['reorganisations'] ?? 0) + 1
-      }
-      this.#mine()
-      this.letLoose(goesOn)
+    const { seed, plan, scheduler, self, durationMs } = this.#options
+    for (const node of this.#nodes) node.letFaultsLoose(goesOn)
+    letWeatherLoose({
+      chain: this,
+      plan,
+      lots: new Lots(seed, `weather of ${plan.chainId}`),
+      scheduler,
+      self,
+      durationMs,
+      goesOn,
+      count: (fact) => this.#count(fact),
     })
   }
+
+  mine(): void {
+    this.#count('blocks')
+    if (this.#activity.chance(this.#options.plan.activity)) this.#chain.activity(this.#activity)
+    else this.#chain.mineEmpty(1)
+  }
+
+  reorganise(depth: number, blocks: number): void {
+    this.#count('blocks', blocks)
+    this.#chain.reorg(depth, blocks)
+  }
+
+  returnTo(head: Hash): void {
+    this.#chain.switchTo(head)
+    this.mine()
+  }
+
+  setReachable(reachable: boolean): void {
+    for (const node of this.#nodes) node.setReachable(reachable)
+  }
+
+  /** All nodes are well from now on, and one more block comes. */
   becalm(): void {
-    for (const site of this.#sites) site.down = false
-    this.#mine()
+    for (const node of this.#nodes) node.becalm()
+    this.setReachable(true)
+    this.mine()
   }
-  #mine(): void {
-    const parent = this.#canonical.at(-1)
-    const number = BigInt(this.#canonical.length)
-    const hash =
-      `0x${createHash('sha256').update(`${parent?.hash} ${this.#salt} ${this.chainId}`).digest('hex')}` as Hash
-    const balances = new Map(parent?.balances)
-    if (this.#lots.chance(0.5)) {
-      const wallet = `0x${(0xa11ce000 + this.#lots.integer(0, 5)).toString(16).padStart(40, '0')}`
-      balances.set(wallet, BigInt(this.#lots.integer(0, 1e9)))
-    }
-    const block: StubBlock = {
-      number,
-      hash,
-      parentHash: parent?.hash ?? `0x${'0'.repeat(64)}`,
-      timestampSeconds: Math.floor(EPOCH_MS / 1000) - 1000 + Number(number) * 2,
-      transactionHashes: [],
-      balances,
-    }
-    this.facts['blocks'] = (this.facts['blocks'] ?? 0) + 1
-    this.#blocks.set(hash, block)
-    this.#canonical.push(block)
-    for (const listener of this.#listeners) listener(block)
+
+  #count(fact: string, by = 1): void {
+    this.facts[fact] = (this.facts[fact] ?? 0) + by
   }
-  #frontend(): NodeFrontend {
-    return {
-      http: (body): Promise<HttpOutcome> => {
-        const request = JSON.parse(body) as unknown
-        const one = (call: { id: number; method: string; params: unknown[] }): unknown => ({
-          jsonrpc: '2.0',
-          id: call.id,
-          ...(this.#answer(call.method, call.params) as object),
-        })
-        const answer = Array.isArray(request) ? request.map(one) : one(request as never)
-        return Promise.resolve({ kind: 'reply', status: 200, headers: {}, body: JSON.stringify(answer) })
-      },
-      connect: (peer) => {
-        const listener = (block: StubBlock): void =>
-          peer.send(
-            JSON.stringify({
-              jsonrpc: '2.0',
-              method: 'eth_subscription',
-              params: { subscription: '0x1', result: this.#header(block) },
-            }),
-          )
-        return {
-          receive: (text) => {
-            const call = JSON.parse(text) as { id: number; method: string; params: unknown[] }
-            if (call.method === 'eth_subscribe') {
-              this.#listeners.add(listener)
-              peer.send(JSON.stringify({ jsonrpc: '2.0', id: call.id, result: '0x1' }))
-            } else
-              peer.send(
-                JSON.stringify({ jsonrpc: '2.0', id: call.id, ...(this.#answer(call.method, call.params) as object) }),
-              )
-          },
-          close: () => void this.#listeners.delete(listener),
-        }
-      },
-    }
+}
+
+function modelOptions(
+  seed: number,
+  plan: ChainPlan,
+  wallets: readonly Address[],
+): Parameters<typeof createModelChain>[0] {
+  const lots = new Lots(seed, `ledger of ${plan.chainId}`)
+  const blockTimeSeconds = plan.blockTimeMs / 1000
+  return {
+    chainId: plan.chainId,
+    seed: lots.integer(1, 1_000_000_000),
+    blockTimeSeconds,
+    genesisTimestampSeconds: EPOCH_MS / 1000 - plan.blocksBefore * blockTimeSeconds,
+    finality: plan.hasFinality ? { safeDepth: 8, finalizedDepth: 20 } : null,
+    wallets: wallets.map((address) => ({
+      address,
+      kind: lots.pick(['plain', 'plain', 'contract', 'delegated'] as const),
+      balance: ETHER * BigInt(lots.integer(0, 1000)),
+    })),
+    tokens: Array.from({ length: plan.tokenKinds }, () => ({
+      kind: lots.pick(modelTokenKinds),
+      holders: Object.fromEntries(wallets.map((wallet) => [wallet, BigInt(lots.integer(0, 1_000_000))])),
+    })),
   }
-  #header(block: StubBlock): object {
-    const q = (n: bigint | number): string => `0x${n.toString(16)}`
-    return {
-      number: q(block.number),
-      hash: block.hash,
-      parentHash: block.parentHash,
-      timestamp: q(block.timestampSeconds),
-      miner: `0x${'0'.repeat(40)}`,
-      transactions: [],
-      logsBloom: `0x${'0'.repeat(512)}`,
-      baseFeePerGas: '0x1',
-    }
-  }
-  #find(param: unknown): StubBlock | undefined {
-    if (typeof param === 'object' && param !== null && 'blockHash' in param) {
-      const block = this.#blocks.get(param.blockHash as string)
-      return block !== undefined && this.#canonical[Number(block.number)] === block ? block : undefined
-    }
-    if (param === 'latest') return this.#canonical.at(-1)
-    if (param === 'safe' || param === 'finalized') return this.#canonical.at(-20)
-    return typeof param === 'string' && param.length === 66 ? this.#blocks.get(param) : this.#canonical[Number(param)]
-  }
-  #answer(method: string, params: readonly unknown[]): unknown {
-    switch (method) {
-      case 'eth_chainId':
-        return { result: `0x${this.chainId.toString(16)}` }
-      case 'eth_getBlockByNumber':
-      case 'eth_getBlockByHash': {
-        const block = this.#find(params[0])
-        return { result: block === undefined ? null : this.#header(block) }
-      }
-      case 'eth_getBalance': {
-        const block = this.#find(params[1])
-        return block === undefined
-          ? { error: { code: -32000, message: 'header not found' } }
-          : { result: `0x${(block.balances.get(String(params[0]).toLowerCase()) ?? 0n).toString(16)}` }
-      }
-      case 'eth_getBlockReceipts':
-      case 'eth_getLogs':
-        return { result: [] }
-      case 'eth_getCode':
-        return { result: '0x' }
-      default:
-        return { error: { code: -32601, message: `the method ${method} does not exist/is not available` } }
-    }
+}
+
+function truthOf(block: ModelChain['head']): TruthBlock {
+  return {
+    number: block.number,
+    hash: block.hash,
+    parentHash: block.parentHash,
+    timestampSeconds: block.timestampSeconds,
+    transactionHashes: block.transactions.map(({ hash }) => hash),
   }
 }
