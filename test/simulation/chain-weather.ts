@@ -53,7 +53,9 @@ export function letWeatherLoose(options: WeatherOptions): void {
   }
   next()
   if (plan.outageBlocks > 0) {
-    scheduler.after(lots.integer(5000, Math.round(durationMs * 0.7)), self, `outage of ${plan.chainId}`, () => outage(options))
+    scheduler.after(lots.integer(5000, Math.round(durationMs * 0.7)), self, `outage of ${plan.chainId}`, () =>
+      outage(options),
+    )
   }
 }
 
@@ -72,9 +74,16 @@ function reorganise({ chain, plan, lots, count }: WeatherOptions): Hash | null {
     return null
   }
   const kind = lots.pick(['longer', 'longer', 'same height', 'same height', 'shorter'] as const)
-  const blocks = kind === 'longer' ? depth + lots.integer(1, 3) : kind === 'same height' ? depth : lots.integer(1, depth)
+  const blocks =
+    kind === 'longer' ? depth + lots.integer(1, 3) : kind === 'same height' ? depth : lots.integer(1, depth)
   chain.reorganise(depth, blocks)
-  count(depth > LONG_DEPTH_MAX ? 'reorganisations deeper than 64' : depth > ORDINARY_DEPTH_MAX ? 'reorganisations deeper than 5' : 'reorganisations')
+  count(
+    depth > LONG_DEPTH_MAX
+      ? 'reorganisations deeper than 64'
+      : depth > ORDINARY_DEPTH_MAX
+        ? 'reorganisations deeper than 5'
+        : 'reorganisations',
+  )
   if (blocks < depth) count('chains that got shorter')
   return lots.chance(0.3) ? left : null
 }

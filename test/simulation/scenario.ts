@@ -20,6 +20,8 @@ export interface ChainPlan {
   readonly blocksBefore: number
   readonly hasFinality: boolean
   readonly endpoints: readonly EndpointPlan[]
+  /** Nodes may answer with the state of another block than the one that was asked for. */
+  readonly nodesLie: boolean
   readonly syncIntervalMs: number
   readonly tokenKinds: number
   /** Usual number of blocks between two reorganisations. */
@@ -75,6 +77,7 @@ function drawChain(seed: number, index: number): ChainPlan {
   const lots = new Lots(seed, `chain ${index}`)
   const chainId = 1001n + BigInt(index)
   const faultEveryMs = lots.pick([null, 20_000, 8000, 3000])
+  const nodesLie = lots.chance(0.3)
   return {
     chainId,
     blockTimeMs: lots.pick([1000, 2000, 3000]),
@@ -83,9 +86,10 @@ function drawChain(seed: number, index: number): ChainPlan {
     endpoints: Array.from({ length: lots.integer(1, 3) }, (_, number) => ({
       host: `chain${index}-node${number}.test`,
       pushes: lots.chance(0.6),
-      features: drawFeatures(lots),
+      features: { ...drawFeatures(lots), ...(nodesLie ? { stateOverride: true, callGasCap: 50_000_000 } : {}) },
       faultEveryMs: lots.chance(0.8) ? faultEveryMs : null,
     })),
+    nodesLie,
     syncIntervalMs: lots.pick([20_000, 60_000, 600_000]),
     tokenKinds: lots.integer(1, 4),
     reorgEvery: lots.pick([6, 15, 40, 1000]),

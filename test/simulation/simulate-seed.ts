@@ -4,7 +4,7 @@ import { EventFold, checkHeard, checkLog } from './check-events.js'
 import type { SeedOutcome, SeedReport } from './report.js'
 import { drawScenario } from './scenario.js'
 import type { SimulationDatabase } from './simulation-database.js'
-import { readStoredChain } from './stored-chain.js'
+import { readCursor, readStoredChain } from './stored-chain.js'
 import { Violation, must } from './violation.js'
 import { checkAll, createWorld, letLoose } from './world.js'
 import type { World, WorldOptions } from './world.js'
@@ -111,8 +111,8 @@ async function awaitCaughtUp(world: World, database: SimulationDatabase): Promis
 async function whatIsBehind(world: World, database: SimulationDatabase): Promise<string | null> {
   if (world.reporter.open > 0) return `${world.reporter.open} snapshots`
   for (const chain of world.chains) {
-    const { cursor } = await readStoredChain(database.client, chain.chainId)
-    if (!chain.calm || cursor?.hash !== chain.head.hash) {
+    const cursor = await readCursor(database.client, chain.chainId)
+    if (cursor?.hash !== chain.head.hash) {
       return `chain ${chain.chainId} at ${cursor?.number} ${cursor?.hash}, its head is ${chain.head.number} ${chain.head.hash}`
     }
   }

@@ -47,7 +47,8 @@ export class SimulatedChain implements ChainTruth {
     this.#chain = createModelChain(modelOptions(seed, plan, wallets))
     for (let number = 0; number < plan.blocksBefore; number += 1) this.mine()
     this.#nodes = plan.endpoints.map(
-      (endpoint) => new SimulatedNode({ ...options, endpoint, node: this.#chain.node(endpoint.features) }),
+      (endpoint) =>
+        new SimulatedNode({ ...options, endpoint, nodesLie: plan.nodesLie, node: this.#chain.node(endpoint.features) }),
     )
     const tokens = this.#chain.tokens.map(({ address }) => address)
     const configured = tokens.slice(0, Math.ceil(tokens.length / 2))
@@ -81,7 +82,7 @@ export class SimulatedChain implements ChainTruth {
   get faults(): Record<string, number> {
     const sum: Record<string, number> = {}
     for (const { faults } of this.#nodes) {
-      for (const [kind, count] of faults) sum[kind] = (sum[kind] ?? 0) + count
+      for (const [kind, count] of Object.entries(faults)) sum[kind] = (sum[kind] ?? 0) + count
     }
     return sum
   }

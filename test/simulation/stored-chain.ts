@@ -40,12 +40,17 @@ export interface StoredChainRows {
   readonly positions: readonly StoredPositionRows[]
 }
 
-export async function readStoredChain(client: pg.Client, chainId: bigint): Promise<StoredChainRows> {
+export async function readCursor(client: pg.Client, chainId: bigint): Promise<StoredChainRows['cursor']> {
   const [chain] = await rowsOf(
     client,
     'select cursor_number, cursor_hash from tidemark.chain where chain_id = $1',
     chainId,
   )
+  if (!chain?.['cursor_hash']) return null
+  return { number: integer(chain['cursor_number']), hash: hex(chain['cursor_hash']) }
+}
+
+export async function readStoredChain(client: pg.Client, chainId: bigint): Promise<StoredChainRows> {
   const headers = await rowsOf(
     client,
     'select number, hash, parent_hash from tidemark.block where chain_id = $1 order by number',
@@ -70,9 +75,7 @@ export async function readStoredChain(client: pg.Client, chainId: bigint): Promi
     chainId,
   )
   return {
-    cursor: chain?.['cursor_hash']
-      ? { number: integer(chain['cursor_number']), hash: hex(chain['cursor_hash']) }
-      : null,
+    cursor: await readCursor(client, chainId),
     headers: headers.map((row) => ({
       number: integer(row['number']),
       hash: hex(row['hash']),

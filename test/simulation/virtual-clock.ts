@@ -6,7 +6,7 @@ import type { Owner, Scheduler } from './scheduler.js'
 export const EPOCH_MS = Date.UTC(2025, 0, 1)
 
 /** The clock of one replica: time passes when the scheduler says so, and its timers die with it. */
-export function virtualClock(scheduler: Scheduler, owner: Owner, lots: Lots): Clock {
+export function virtualClock(scheduler: Scheduler, owner: Owner, lots: Pick<Lots, 'fraction'>): Clock {
   const schedule = (durationMs: number, task: () => void): (() => void) =>
     scheduler.after(durationMs, owner, 'timer', task)
   return {

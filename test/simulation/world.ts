@@ -45,7 +45,18 @@ export function createWorld({ seed, scenario, database, onLine }: WorldOptions):
   const self: Owner = { name: 'world', alive: true }
   const network = new VirtualNetwork(scheduler, new Lots(seed, 'network'))
   const gated = new GatedDatabase(database.storage, scheduler, new Lots(seed, 'database'), self)
-  const chains = scenario.chains.map((plan) => new SimulatedChain({ seed, plan, scheduler, self, network, durationMs: scenario.durationMs, wallets: [...scenario.solvers, ...scenario.visitors] }))
+  const chains = scenario.chains.map(
+    (plan) =>
+      new SimulatedChain({
+        seed,
+        plan,
+        scheduler,
+        self,
+        network,
+        durationMs: scenario.durationMs,
+        wallets: [...scenario.solvers, ...scenario.visitors],
+      }),
+  )
   const config: BalanceManagerConfig = {
     chains: chains.map(({ config: chain }) => chain),
     solvers: scenario.solvers.map((address) => ({ address, label: null })),
