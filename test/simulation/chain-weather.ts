@@ -9,6 +9,19 @@ const LONG_DEPTH_MAX = 64
 const DEEP_DEPTH_MAX = 330
 const OUTAGE_BLOCK_MS = 20
 
+/** All that is counted. */
+export const weatherFacts = [
+  'reorganisations',
+  'reorganisations deeper than 5',
+  'reorganisations deeper than 64',
+  'reorganisations undone',
+  'chains that got shorter',
+  'absences of all nodes',
+  'absences of more than 300 blocks',
+] as const
+
+export type WeatherFact = (typeof weatherFacts)[number]
+
 /** What the weather does to a chain. */
 export interface WeatheredChain {
   /** Number of the newest block. */
@@ -32,7 +45,7 @@ export interface WeatherOptions {
   readonly self: Owner
   readonly durationMs: number
   readonly goesOn: () => boolean
-  readonly count: (fact: string) => void
+  readonly count: (fact: WeatherFact) => void
 }
 
 /** Blocks, reorganisations of every kind, and one long absence of all nodes. */

@@ -12,18 +12,22 @@ export interface CoverageCount {
   records: number
 }
 
+/** One position's part in that. */
+export interface PositionCoverage extends CoverageCount {
+  readonly position: StoredPositionRows
+}
+
 /**
  * Compares all that is stored of a chain with the chain itself, on the branch of the stored cursor: this must hold at
  * every instant, not only in the end.
  *
  * @throws {Violation}
  */
-export function checkChain(stored: StoredChainRows, truth: ChainTruth): CoverageCount {
-  const count: CoverageCount = { exact: 0, sampled: 0, unseen: 0, records: 0 }
+export function checkChain(stored: StoredChainRows, truth: ChainTruth): readonly PositionCoverage[] {
   if (stored.cursor === null) {
     for (const { records } of stored.positions)
       must(records.length === 0, 'a chain without a cursor has no records', {})
-    return count
+    return []
   }
   const branch = branchOf(truth, stored.cursor.hash)
   must(branch.at(-1)?.number === stored.cursor.number, 'the cursor is a block of the chain', { got: stored.cursor })
@@ -35,8 +39,11 @@ export function checkChain(stored: StoredChainRows, truth: ChainTruth): Coverage
       got: header,
     })
   }
-  for (const position of stored.positions) checkPosition(position, { truth, branch, count })
-  return count
+  return stored.positions.map((position) => {
+    const count: CoverageCount = { exact: 0, sampled: 0, unseen: 0, records: 0 }
+    checkPosition(position, { truth, branch, count })
+    return { position, ...count }
+  })
 }
 
 interface Context {

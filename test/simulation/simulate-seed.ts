@@ -6,7 +6,7 @@ import { drawScenario } from './scenario.js'
 import type { SimulationDatabase } from './simulation-database.js'
 import { readCursor, readStoredChain } from './stored-chain.js'
 import { Violation, must } from './violation.js'
-import { checkAll, createWorld, letLoose } from './world.js'
+import { checkAll, checkCompleteness, createWorld, letLoose } from './world.js'
 import type { World, WorldOptions } from './world.js'
 
 /** Virtual time within which everything must have been caught up with once nothing befalls the service any more. */
@@ -52,6 +52,7 @@ async function play(world: World, options: WorldOptions, sabotage: string | unde
   await awaitCaughtUp(world, database)
   if (sabotage !== undefined) await database.client.query(sabotage)
   const coverage = await checkAll(world, database)
+  await checkCompleteness(world, database)
   await world.reporter.check(database.client)
   await checkEvents(world, database)
   await checkAnswers(world, database)

@@ -5,7 +5,7 @@ import { createModelChain } from '../../src/testing/model-chain/model-chain.js'
 import type { ModelChain } from '../../src/testing/model-chain/model-chain-types.js'
 import { modelTokenKinds } from '../../src/testing/model-chain/model-token.js'
 import type { ChainTruth, TruthBlock } from './chain-truth.js'
-import { letWeatherLoose } from './chain-weather.js'
+import { letWeatherLoose, weatherFacts } from './chain-weather.js'
 import { Lots } from './lots.js'
 import type { ChainPlan } from './scenario.js'
 import type { Owner, Scheduler } from './scheduler.js'
@@ -32,7 +32,7 @@ export class SimulatedChain implements ChainTruth {
   readonly config: ChainConfig
   /** Tokens that are added and removed while the service runs. */
   readonly runtimeTokens: readonly Address[]
-  readonly facts: Record<string, number> = {}
+  readonly facts: Record<string, number> = Object.fromEntries([...weatherFacts, 'blocks'].map((fact) => [fact, 0]))
   readonly #options: SimulatedChainOptions
   readonly #chain: ModelChain
   readonly #nodes: readonly SimulatedNode[]
@@ -76,6 +76,18 @@ export class SimulatedChain implements ChainTruth {
 
   get headHash(): Hash {
     return this.#chain.head.hash
+  }
+
+  /** Its nodes never fail, and keep everything. */
+  get isReliable(): boolean {
+    return this.#options.plan.endpoints.every(
+      ({ faultEveryMs, features }) => faultEveryMs === null && (features.prunedBelowDepth ?? null) === null,
+    )
+  }
+
+  /** An absence that long is not read block by block. */
+  get mayBeSampled(): boolean {
+    return this.#options.plan.outageBlocks > 200
   }
 
   /** Faults of its nodes that took effect, by kind. */

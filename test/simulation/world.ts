@@ -13,10 +13,19 @@ import { SimulatedChain } from './simulated-chain.js'
 import type { SimulationDatabase } from './simulation-database.js'
 import { SnapshotReporter } from './snapshot-reporter.js'
 import { readStoredChain } from './stored-chain.js'
+import { must } from './violation.js'
 import { VirtualNetwork } from './virtual-network.js'
 
 const CHECK_MS = 20_000
 const DOWN_MS = 4000
+
+const countedFacts = [
+  'crashes',
+  'database outages',
+  'watch list changes',
+  'checks of everything',
+  'chains checked for completeness',
+]
 
 /** Everything outside of the service, and what befalls it. */
 export interface World {
@@ -28,6 +37,8 @@ export interface World {
   readonly chains: readonly SimulatedChain[]
   readonly replicas: readonly Replica[]
   readonly reporter: SnapshotReporter
+  /** Wallets that are watched all the time. */
+  readonly configured: ReadonlySet<string>
   readonly facts: Map<string, number>
   /** False once calm has come: nothing befalls the service any more. */
   stormy: boolean
@@ -70,7 +81,9 @@ export function createWorld({ seed, scenario, database, onLine }: WorldOptions):
       new Replica(`replica-${index + 1}`, { seed, config, scheduler, network, database: gated, logger }, self),
   )
   const reporter = new SnapshotReporter({ scheduler, self, lots: new Lots(seed, 'reporter'), replicas })
-  return { scheduler, self, network, database: gated, chains, replicas, reporter, facts: new Map(), stormy: true }
+  const facts = new Map(countedFacts.map((fact) => [fact, 0]))
+  const configured = new Set<string>(scenario.solvers)
+  return { scheduler, self, network, database: gated, chains, replicas, reporter, configured, facts, stormy: true }
 }
 
 /** Begins all that happens by itself until calm comes. */
@@ -92,14 +105,30 @@ export function letLoose(world: World, options: WorldOptions): void {
 export async function checkAll(world: World, database: SimulationDatabase): Promise<CoverageCount> {
   const sum: CoverageCount = { exact: 0, sampled: 0, unseen: 0, records: 0 }
   for (const chain of world.chains) {
-    const count = checkChain(await readStoredChain(database.client, chain.chainId), chain)
-    sum.exact += count.exact
-    sum.sampled += count.sampled
-    sum.unseen += count.unseen
-    sum.records += count.records
+    for (const part of checkChain(await readStoredChain(database.client, chain.chainId), chain)) {
+      sum.exact += part.exact
+      sum.sampled += part.sampled
+      sum.unseen += part.unseen
+      sum.records += part.records
+    }
   }
   count(world, 'checks of everything')
   return sum
+}
+
+/** Where no node ever failed and the configuration alone says what is watched, nothing may be unseen. */
+export async function checkCompleteness(world: World, database: SimulationDatabase): Promise<void> {
+  for (const chain of world.chains) {
+    if (!chain.isReliable) continue
+    count(world, 'chains checked for completeness')
+    for (const part of checkChain(await readStoredChain(database.client, chain.chainId), chain)) {
+      const { token, solver, accruing, coverage } = part.position
+      if (!world.configured.has(solver) || !(token === 'native' || chain.config.tokens.includes(token))) continue
+      const facts = { chain: chain.chainId, token, solver, coverage, unseen: part.unseen, sampled: part.sampled }
+      must(part.unseen === 0, 'no block is unseen where no node ever fails', facts)
+      must(part.sampled === 0 || accruing || chain.mayBeSampled, 'no block is only sampled where it can be read', facts)
+    }
+  }
 }
 
 export function count(world: World, fact: string, by = 1): void {
