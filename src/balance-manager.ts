@@ -412,7 +412,10 @@ export class BalanceManager {
   }
 
   #checked<Selection extends HistorySelection>(selection: Selection): Selection {
-    const { chainId, fromBlock, toBlock } = selection
+    const { chainId, fromBlock, toBlock, fromTime } = selection
+    if (fromTime !== undefined && Number.isNaN(fromTime.getTime())) {
+      throw new InvalidArgumentError('fromTime: expected a time, got an invalid Date')
+    }
     const { chains } = this.#config
     if (chainId !== undefined && !chains.some((chain) => chain.chainId === chainId)) {
       throw new UnknownChainError(`expected a configured chain, got chain id ${chainId}`)

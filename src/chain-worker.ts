@@ -81,6 +81,7 @@ export class ChainWorker {
     this.#heads = new HeadSource({
       ...chain,
       client: this.#client,
+      status: this.status,
       clock: options.clock,
       transport: options.transport,
       logger: this.#logger,

@@ -1,10 +1,13 @@
 import { bindHistorySource } from './bind-history-source.js'
+import { proveNativeBalance } from './chain/proof/prove-native-balance.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { RpcClient } from './chain/rpc/rpc-client.js'
 import type { ChainConfig } from './config/config.js'
 import { fillHistory } from './ledger/history/fill-history.js'
 import type { FillProgress, FillReport } from './ledger/history/fill-history.js'
 import { findBlockAt } from './ledger/history/find-block.js'
+import { proveRecords } from './ledger/history/prove-records.js'
+import type { ProofReport, ProveBalance, ProveProgress } from './ledger/history/prove-records.js'
 import { openScope } from './ledger/history/history-scope.js'
 import type { HistoryScope } from './ledger/history/history-scope.js'
 import { sampleOf, selectPositions } from './ledger/history/select-positions.js'
@@ -38,6 +41,12 @@ export interface VerifyHistoryOptions extends HistorySelection {
   /** Only tells what is wrong; repairs nothing. */
   readonly dryRun?: boolean | undefined
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+}
+
+export interface ProveHistoryOptions extends HistorySelection {
+  /** Proves only the records of so many wallets of each chain, drawn by lot. */
+  readonly sample?: number | undefined
+  readonly onProgress?: ((progress: ProveProgress) => void) | undefined
 }
 
 export interface HistoryKeeperOptions {
@@ -83,6 +92,18 @@ export class HistoryKeeper {
     })
   }
 
+  /** Checks stored native balances against Merkle proofs, where an endpoint serves them. Changes nothing. */
+  prove(options: ProveHistoryOptions): Promise<readonly ProofReport[]> {
+    const { sample, onProgress } = options
+    return this.#run(options, async (scope, from, client) => {
+      const range = { from, to: options.toBlock ?? scope.cursor.number }
+      const selected = selectPositions(scope.positions, { ...options, token: 'native' })
+      const positions = sample === undefined ? selected : sampleOf(selected, sample, this.#options.clock)
+      const prove: ProveBalance = (block, wallet) => proveNativeBalance(client, block, wallet)
+      return proveRecords(scope, { positions, range, prove, onProgress })
+    })
+  }
+
   /** Breaks off what is under way; what it stored stays. */
   async close(): Promise<void> {
     this.#abort.abort()
@@ -91,7 +112,7 @@ export class HistoryKeeper {
 
   async #run<Report>(
     selection: HistorySelection,
-    work: (scope: HistoryScope, from: bigint) => Promise<Report>,
+    work: (scope: HistoryScope, from: bigint, client: RpcClient) => Promise<Report>,
   ): Promise<readonly Report[]> {
     const signals = [this.#abort.signal, ...(selection.signal === undefined ? [] : [selection.signal])]
     const signal = AbortSignal.any(signals)
@@ -106,27 +127,27 @@ export class HistoryKeeper {
 
   async #runChains<Report>(
     selection: HistorySelection,
-    work: (scope: HistoryScope, from: bigint) => Promise<Report>,
+    work: (scope: HistoryScope, from: bigint, client: RpcClient) => Promise<Report>,
     signal: AbortSignal,
   ): Promise<readonly Report[]> {
     const reports: Report[] = []
     for (const chain of this.#options.chains) {
       if (selection.chainId !== undefined && selection.chainId !== chain.chainId) continue
-      const scope = await this.#open(chain, signal)
+      const { scope, client } = await this.#open(chain, signal)
       const { fromBlock, fromTime } = selection
       const from = fromTime === undefined ? fromBlock : await findBlockAt(scope, fromTime, scope.cursor.number)
-      reports.push(await work(scope, from ?? 0n))
+      reports.push(await work(scope, from ?? 0n, client))
     }
     return reports
   }
 
   /** With a client of its own, so that what it learns and how often it asks is no matter of those who follow the chain. */
-  #open(chain: ChainConfig, signal: AbortSignal): Promise<HistoryScope> {
+  async #open(chain: ChainConfig, signal: AbortSignal): Promise<{ scope: HistoryScope; client: RpcClient }> {
     const { store, clock, transport, onCommitted } = this.#options
     const { chainId, name } = chain
     const logger = this.#options.logger.child({ component: 'history', chainId: chainId.toString() })
     const client = new RpcClient({ chainId, urls: chain.rpcUrls, clock, transport, logger, signal })
     const source = bindHistorySource(client, logger)
-    return openScope({ chainId, name, store, source, logger, signal, onCommitted })
+    return { scope: await openScope({ chainId, name, store, source, logger, signal, onCommitted }), client }
   }
 }

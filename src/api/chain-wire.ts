@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import type { ChainState, EndpointStatus } from '../model/chain-state.js'
+import type { ChainState, EndpointCapabilities, EndpointStatus } from '../model/chain-state.js'
 import { wireBlockNumber, wireChainId } from './scalars.js'
 
 /** How a chain is doing, as the service knows it. */
@@ -17,6 +17,13 @@ export interface ChainSummaryFields {
   readonly endpoints: readonly EndpointStatus[]
 }
 
+/** An endpoint, on the wire. */
+export interface WireEndpoint extends Omit<EndpointStatus, 'capabilities'> {
+  readonly capabilities:
+    | (Omit<EndpointCapabilities, 'oldestStateBlock'> & { readonly oldestStateBlock: string | null })
+    | null
+}
+
 /** How a chain is doing, on the wire. */
 export interface WireChain {
   readonly chainId: string
@@ -28,14 +35,32 @@ export interface WireChain {
   readonly safe: string | null
   readonly finalized: string | null
   readonly lagSeconds: number | null
-  readonly endpoints: readonly EndpointStatus[]
+  readonly endpoints: readonly WireEndpoint[]
 }
+
+const capability = z.boolean().nullable()
+
+const capabilitiesSchema = z
+  .strictObject({
+    stateOverride: capability,
+    blockHash: capability.meta({ description: 'Reads at a block hash (EIP-1898)' }),
+    batch: capability.meta({ description: 'Takes several calls in one HTTP request' }),
+    receipts: capability,
+    traces: capability,
+    logRangeBlocks: z.number().nullable().meta({ description: 'Blocks in one `eth_getLogs`, as far as tried' }),
+    oldestStateBlock: wireBlockNumber.nullable().meta({ description: 'Oldest block whose state is served' }),
+  })
+  .meta({ description: 'What the endpoint can do; null where it has not been found out' })
 
 const endpointSchema = z.strictObject({
   host: z.string().meta({ description: 'Host name only: paths and keys are never shown' }),
   transport: z.enum(['http', 'websocket']),
   healthy: z.boolean(),
   lastError: z.string().nullable(),
+  lagBlocks: z.number().nullable().meta({ description: 'Blocks behind the best endpoint, when last seen' }),
+  latencyMs: z.number().nullable().meta({ description: 'Average time to an answer' }),
+  callsPerSecond: z.number().nullable().meta({ description: 'Calls that it is sent at most at present' }),
+  capabilities: capabilitiesSchema.nullable(),
 })
 
 export const wireChainSchema: z.ZodType<WireChain> = z
@@ -64,12 +89,15 @@ export function encodeChain(chain: ChainSummaryFields): WireChain {
     safe: blockNumber(chain.safe),
     finalized: blockNumber(chain.finalized),
     lagSeconds: chain.lagSeconds,
-    endpoints: chain.endpoints.map(({ host, transport, healthy, lastError }) => ({
-      host,
-      transport,
-      healthy,
-      lastError,
-    })),
+    endpoints: chain.endpoints.map(encodeEndpoint),
+  }
+}
+
+function encodeEndpoint({ capabilities, ...endpoint }: EndpointStatus): WireEndpoint {
+  return {
+    ...endpoint,
+    capabilities:
+      capabilities === null ? null : { ...capabilities, oldestStateBlock: blockNumber(capabilities.oldestStateBlock) },
   }
 }
 

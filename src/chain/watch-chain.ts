@@ -19,7 +19,7 @@ import type { ChainView } from './chain-view.js'
 import { fetchFinality } from './head/fetch-finality.js'
 import { fetchGenesisHash, fetchHeadersByNumber } from './head/fetch-headers.js'
 import type { HeadSource } from './head/head-source.js'
-import { linkHead } from './head/link-head.js'
+import { stepTowards } from './head/step-towards.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
 import {
@@ -104,7 +104,7 @@ class ChainWatch {
   }
 
   async *advanceTo(head: BlockHeader): AsyncGenerator<ChainEvent> {
-    const { heads, view, status } = this.#options
+    const { view, status } = this.#options
     for (;;) {
       const cursor = view.headers.at(-1)
       if (cursor !== undefined && head.number - cursor.number > CATCH_UP_BLOCKS_MAX) {
@@ -118,13 +118,13 @@ class ChainWatch {
           `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`,
         )
       }
-      const step = await linkHead(view.headers, head, heads)
+      const step = await stepTowards(head, this.#options)
       switch (step.kind) {
         case 'none':
           status.caughtUp()
           return
         case 'reorg':
-          yield step
+          yield { kind: 'reorg', ancestor: step.ancestor, orphaned: step.orphaned }
           status.processed(step.ancestor)
           break
         case 'extend':
@@ -153,12 +153,13 @@ class ChainWatch {
 
   /** Whether the cursor still is canonical, for a head that lies too far ahead to be linked. */
   async #settle(cursor: BlockHeader): Promise<Extract<ChainEvent, { kind: 'reorg' }> | null> {
-    const { heads, view } = this.#options
+    const { heads } = this.#options
     const [present] = await heads.byNumber(cursor.number, 1)
     if (present === undefined) throw new BlockUnavailableError(`the node does not have block ${cursor.number}`)
     if (present.hash === cursor.hash) return null
-    const step = await linkHead(view.headers, present, heads)
-    return step.kind === 'reorg' ? step : null
+    const step = await stepTowards(present, this.#options)
+    if (step.kind === 'reorg') return { kind: 'reorg', ancestor: step.ancestor, orphaned: step.orphaned }
+    throw new BlockUnavailableError(`the endpoints do not agree whether block ${cursor.number} is ${cursor.hash}`)
   }
 
   async *#extend(headers: readonly BlockHeader[], head: BlockHeader): AsyncGenerator<ChainEvent> {

@@ -9,9 +9,11 @@ Examples:
   $ tidemark demo                                   two local chains, busy wallets, a live table
   $ ETHEREUM_RPC_URL=https://… SOLVER_ADDRESSES=hot=0x… tidemark start
   $ tidemark migrate                                create or update the database schema
+  $ tidemark backfill --chain ethereum --from 2026-01-01
+  $ tidemark verify --sample 50                     compare the history of 50 positions with the chain
   $ tidemark doctor                                 what is wrong with the settings, the database or an endpoint
 
-Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 5 unreachable, 7 locked by another process`
+Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 4 partial data, 5 unreachable, 7 locked by another process`
 
 /** Runs one command. Data goes to standard output, everything else to standard error. */
 export async function runCli(argv: readonly string[]): Promise<ExitCode> {
@@ -38,6 +40,37 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .option('--json', 'print the result as JSON')
     .action(async (options) => {
       code = await (await import('./migrate.js')).migrateCommand(options)
+    })
+
+  program
+    .command('backfill')
+    .description('fill in history that was missed, as far back as the endpoints can serve it')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--chain <id or name>', 'only this chain (default: every configured one)')
+    .option('--token <address>', 'only this token, or native')
+    .option('--solver <address>', 'only this wallet')
+    .option('--from <block or time>', 'from this block or time on (default: the first block)')
+    .option('--to <block>', 'up to this block (default: the newest processed one)')
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => {
+      code = await (await import('./backfill.js')).backfill(options)
+    })
+
+  program
+    .command('verify')
+    .description('compare history with the chain once more, and put right what differs')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--chain <id or name>', 'only this chain (default: every configured one)')
+    .option('--token <address>', 'only this token, or native')
+    .option('--solver <address>', 'only this wallet')
+    .option('--from <block or time>', 'from this block or time on (default: the first block)')
+    .option('--to <block>', 'up to this block (default: the newest processed one)')
+    .option('--sample <positions>', 'only so many positions of each chain, drawn by lot')
+    .option('--dry-run', 'only tell what differs')
+    .option('--proof', 'prove the native balances of the records by Merkle proofs instead')
+    .option('--json', 'print the result as JSON')
+    .action(async (options) => {
+      code = await (await import('./verify.js')).verify(options)
     })
 
   program

@@ -13,6 +13,7 @@ export interface CheckedChain {
   readonly nativeSymbol?: string | undefined
   readonly pollIntervalMs?: number | undefined
   readonly syncIntervalMs?: number | undefined
+  readonly agreement?: number | undefined
 }
 
 export interface CheckedApiKey {
@@ -83,17 +84,25 @@ const list = <Item extends z.ZodType>(item: Item, { min = 0, max }: { min?: numb
 
 const distinct = <Item>(items: readonly Item[]): Item[] => [...new Set(items)]
 
-const chain = z.strictObject({
-  rpcUrl: list(url(/^https?:\/\/[^/\\]/i), { min: 1, max: settingLimits.urlsPerChain }).transform(distinct),
-  wsUrl: list(url(/^wss?:\/\/[^/\\]/i), { max: settingLimits.urlsPerChain })
-    .transform(distinct)
-    .optional(),
-  tokens: list(address, { max: settingLimits.tokensPerChain }).transform(distinct).optional(),
-  name: printable(settingLimits.labelLength).optional(),
-  nativeSymbol: printable(settingLimits.symbolLength).optional(),
-  pollIntervalMs: integer(settingLimits.pollIntervalMs).optional(),
-  syncIntervalMs: integer(settingLimits.syncIntervalMs).optional(),
-})
+const chain = z
+  .strictObject({
+    rpcUrl: list(url(/^https?:\/\/[^/\\]/i), { min: 1, max: settingLimits.urlsPerChain }).transform(distinct),
+    wsUrl: list(url(/^wss?:\/\/[^/\\]/i), { max: settingLimits.urlsPerChain })
+      .transform(distinct)
+      .optional(),
+    tokens: list(address, { max: settingLimits.tokensPerChain }).transform(distinct).optional(),
+    name: printable(settingLimits.labelLength).optional(),
+    nativeSymbol: printable(settingLimits.symbolLength).optional(),
+    pollIntervalMs: integer(settingLimits.pollIntervalMs).optional(),
+    syncIntervalMs: integer(settingLimits.syncIntervalMs).optional(),
+    agreement: integer(settingLimits.agreement).optional(),
+  })
+  .superRefine(({ rpcUrl, agreement = 1 }, context) => {
+    // What is wrong by itself is told by itself.
+    if (rpcUrl.length === 0 || agreement > settingLimits.agreement.max || agreement <= rpcUrl.length) return
+    const expected = `at most the number of RPC URLs of the chain, ${rpcUrl.length}`
+    context.addIssue({ code: 'custom', path: ['agreement'], params: { expected, given: String(agreement) } })
+  })
 
 const solver = z.preprocess(
   splitSolver,

@@ -25,6 +25,8 @@ export interface ChainConfig {
   /** Null: as the block time suggests. */
   readonly pollIntervalMs: number | null
   readonly syncIntervalMs: number
+  /** HTTP endpoints that must show the same hash before a head counts; 1 when absent. */
+  readonly agreement?: number
 }
 
 /** A key that opens the API. The secret itself is never kept. */

@@ -12,6 +12,8 @@ export interface ChainConfigInput {
   nativeSymbol?: string | undefined
   pollIntervalMs?: number | undefined
   syncIntervalMs?: number | undefined
+  /** How many of the http(s) endpoints must show the same hash before a new block counts. */
+  agreement?: number | undefined
 }
 
 /** An API key in a configuration file, when not written as `name:scope+scope:secret`. */

@@ -48,6 +48,7 @@ function toChainConfig({ id, chain, facts }: FillChainOptions): ChainConfig {
     blockTimeMs: facts?.blockTimeMs ?? null,
     pollIntervalMs: chain.pollIntervalMs ?? null,
     syncIntervalMs: chain.syncIntervalMs ?? settingDefaults.syncIntervalMs,
+    agreement: chain.agreement ?? settingDefaults.agreement,
   }
 }
 

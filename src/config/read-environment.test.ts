@@ -66,6 +66,7 @@ describe('environment variables', () => {
       blockTimeMs: 12_000,
       pollIntervalMs: null,
       syncIntervalMs: 300_000,
+      agreement: 1,
     })
     expect(chains[4]?.wsUrls).toEqual(['wss://arb1.arbitrum.io/ws'])
   })

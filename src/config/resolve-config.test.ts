@@ -69,6 +69,14 @@ describe('a host that others can reach', () => {
   })
 })
 
+test('agreement of more endpoints than a chain has is refused', () => {
+  const env = { CHAIN_31338_RPC_URL: `${rpc},${rpc}/2`, CHAIN_31338_AGREEMENT: '3' }
+  expect(failureOf(() => fromEnv(env)).message).toBe(
+    'CHAIN_31338_AGREEMENT: expected at most the number of RPC URLs of the chain, 2, got 3',
+  )
+  expect(fromEnv({ ...env, CHAIN_31338_AGREEMENT: '2' }).chains[0]?.agreement).toBe(2)
+})
+
 describe('API keys', () => {
   test.each([[`${secret},${secret}`], [`read:${secret},write:${secret}`], [`a:read:${secret},a:read:${secret}2`]])(
     'are refused when a name or a secret comes twice: %s',

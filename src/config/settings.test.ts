@@ -71,6 +71,10 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
     ['86400000', (config) => config.chains[0]?.syncIntervalMs, 86_400_000],
     ['', (config) => config.chains[0]?.syncIntervalMs, 300_000],
   ],
+  AGREEMENT: [
+    ['1', (config) => config.chains[0]?.agreement, 1],
+    ['', (config) => config.chains[0]?.agreement, 1],
+  ],
   SOLVER_ADDRESSES: [
     [
       `0x742D35Cc8Ebb5295b999C084b9dD5Bf7A93f6c4b, hot 1 = ${dai}`,
@@ -178,6 +182,11 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['86400001', '86400001'],
     ['-5', '-5'],
     ['9'.repeat(20), `"${'9'.repeat(20)}"`],
+  ],
+  AGREEMENT: [
+    ['0', '0'],
+    ['17', '17'],
+    ['1.5', '"1.5"'],
   ],
   SOLVER_ADDRESSES: [
     ['0x12', '"0x12" (item 1)'],

@@ -26,6 +26,7 @@ export const settingDefaults = {
   port: 3000,
   logLevel: 'info',
   syncIntervalMs: 300_000,
+  agreement: 1,
 } as const
 
 /** Bounds of settings, shared by the schema and the texts below. */
@@ -43,6 +44,7 @@ export const settingLimits = {
   longestSecret: 512,
   pollIntervalMs: { min: 50, max: 3_600_000 },
   syncIntervalMs: { min: 1_000, max: 86_400_000 },
+  agreement: { min: 1, max: 16 },
 } as const
 
 const oneAddress = '0x and 40 hexadecimal digits'
@@ -118,6 +120,16 @@ export const chainSettings: readonly Setting[] = [
     meaning: 'Milliseconds between two full comparisons of all balances with the chain.',
     defaultText: String(settingDefaults.syncIntervalMs),
     example: '120000',
+  },
+  {
+    variable: 'AGREEMENT',
+    key: 'agreement',
+    kind: 'integer',
+    shown: 'text',
+    expected: `an integer from ${settingLimits.agreement.min} to ${settingLimits.agreement.max}, at most the number of URLs in \`RPC_URL\``,
+    meaning: 'HTTP endpoints that must show the same block hash before a new block counts.',
+    defaultText: String(settingDefaults.agreement),
+    example: '2',
   },
 ]
 

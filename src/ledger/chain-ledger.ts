@@ -225,7 +225,9 @@ export class ChainLedger {
     const cursor = this.#cursorOrThrow()
     const plan = await planRollback(this.#store, this.#chainId, ancestor)
     await this.#store.commitRollback({ chainId: this.#chainId, cursor, ancestor, ...plan })
-    this.#headers = this.#headers.filter((header) => header.number <= ancestor.number)
+    const kept = this.#headers.filter((header) => header.number <= ancestor.number)
+    // A reorganisation deeper than the kept headers leaves none of them: the ancestor is where it goes on.
+    this.#headers = kept.length > 0 ? kept : [ancestor]
     this.#accruals.rollBack(ancestor.timestampSeconds)
     this.#forget()
     this.#logger.warn(

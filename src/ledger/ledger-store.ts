@@ -1,7 +1,7 @@
 import type { BalanceCause } from '../model/balance-cause.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { CoverageKind, WatchedPosition } from '../model/chain-event.js'
-import { RetryableError } from '../model/errors.js'
+import { RetryableError, TidemarkError } from '../model/errors.js'
 import type { TidemarkEvent } from '../model/event.js'
 import type { Hash, Position, Token } from '../model/position.js'
 import type { TokenMetadata } from '../model/token-metadata.js'
@@ -168,6 +168,8 @@ export interface LedgerStore {
    * Emits one `history.extended`, which the store fills in, when anything was added or removed or coverage grew.
    *
    * @throws {CursorMovedError} when `to` is no longer known to be canonical: a reorganisation came between.
+   * @throws {HistoryContradictionError} when by a backfill the balance at `to` would change although blocks right after it, which were
+   * read, are known to go on from what stood there. Whoever fills a gap ends with the first block that was read after it.
    */
   commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }>
   /** Moves finality on; it concerns no block in particular, so no cursor is checked. */
@@ -195,4 +197,9 @@ export interface LedgerStore {
 /** Another process moved the chain's cursor: what was about to be written is out of date. */
 export class CursorMovedError extends RetryableError {
   readonly code = 'cursor_moved'
+}
+
+/** History was to end with a balance that what follows it contradicts. Nothing was written. */
+export class HistoryContradictionError extends TidemarkError {
+  readonly code = 'history_contradiction'
 }

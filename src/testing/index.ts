@@ -1,18 +1,31 @@
 export { type Anvil, type AnvilOptions, startAnvil } from './anvil.js'
 export {
+  absurdMetadataToken,
+  accruingToken,
+  bridgedWETH,
   bytes32Token,
+  collectibleToken,
+  feeOnTransferToken,
   gasBurningToken,
   hostileNameToken,
+  nativeAliasToken,
   phantomToken,
+  rebasingToken,
   returnBombToken,
   revertingToken,
   shortReturnToken,
+  silentToken,
   splitter,
   testToken,
   weth9,
 } from './contracts/artifacts.js'
 export { AnvilError, WorldError } from './errors.js'
+export { type Fault, type FaultKind, faultKinds, type InjectedFault } from './fault-proxy/fault.js'
+export { type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy/fault-proxy.js'
+export { createFaultyNode, type FaultyNode, type FaultyNodeOptions } from './fault-proxy/faulty-node.js'
+export { type RemoteNode, remoteNode } from './fault-proxy/remote-node.js'
 export { createRandom, type Random } from './random.js'
+export type { HttpOutcome, NodeAnswer, NodeCall, NodeConnection, NodeFrontend, NodeTopic, RpcNode } from './rpc-node.js'
 export { balanceAt, balancesAt, type Holding } from './truth.js'
 export { type WorldAction, type WorldActionKind, worldActionKinds } from './world-action.js'
 export type { MiningMode } from './world-receipt.js'

@@ -27,6 +27,8 @@ export interface FollowerOptions {
   readonly wsUrls?: readonly string[]
   readonly tokens: readonly Address[]
   readonly solvers: readonly Address[]
+  /** Five minutes when absent. */
+  readonly syncIntervalMs?: number
   /** A database that is kept; its own one, dropped at the end, when absent. */
   readonly database?: TestDatabase
 }
@@ -45,7 +47,7 @@ export async function follow(options: FollowerOptions): Promise<Follower> {
     tokens,
     blockTimeMs: null,
     pollIntervalMs: 50,
-    syncIntervalMs: 300_000,
+    syncIntervalMs: options.syncIntervalMs ?? 300_000,
   }
   const config = {
     chains: [chain],

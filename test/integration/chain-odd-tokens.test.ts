@@ -38,11 +38,32 @@ const withoutOverride: Intercept = (call, forward) =>
 const ignoringOverride: Intercept = (call, forward) =>
   forward(call.method === 'eth_call' ? { ...call, params: call.params.slice(0, 2) } : call)
 
+/** A node from before EIP-1898: the block of a call is a number or a tag. */
+const withoutHashes: Intercept = (call, forward) =>
+  call.params.some((param) => typeof param === 'object' && param !== null && 'requireCanonical' in param)
+    ? {
+        error: {
+          code: -32_602,
+          message: 'invalid argument 1: json: cannot unmarshal object into Go value of type string',
+        },
+      }
+    : forward(call)
+
+const withoutHashesOrOverride: Intercept = (call, forward) =>
+  withoutHashes(call, (passed) => Promise.resolve(withoutOverride(passed, forward)))
+
 describe.each([
   { mode: 'override', node: 'that takes state overrides', intercept: null, multicall: false },
   { mode: 'multicall', node: 'without state overrides, with Multicall3', intercept: withoutOverride, multicall: true },
   { mode: 'single', node: 'without either', intercept: withoutOverride, multicall: false },
   { mode: 'single', node: 'that passes state overrides over', intercept: ignoringOverride, multicall: false },
+  { mode: 'override', node: 'that takes numbers of blocks only', intercept: withoutHashes, multicall: false },
+  {
+    mode: 'single',
+    node: 'that takes numbers, and no overrides',
+    intercept: withoutHashesOrOverride,
+    multicall: false,
+  },
 ])('a node $node', ({ mode, intercept, multicall }) => {
   it(`is read by the form ${mode}, and no odd token harms another`, async () => {
     const { anvil, world } = await raise()
@@ -67,6 +88,86 @@ describe.each([
       }
     }
     expect((await follower.chain()).state).toBe('live')
+  })
+})
+
+describe.each([
+  { form: 'override', limit: 'the gas of a call', error: { code: -32_000, message: 'out of gas' } },
+  { form: 'override', limit: 'the size of an answer', error: { code: -32_003, message: 'response too large' } },
+  { form: 'multicall', limit: 'the gas of a call', error: { code: -32_000, message: 'out of gas' } },
+  { form: 'multicall', limit: 'the size of an answer', error: { code: -32_003, message: 'response too large' } },
+])('a node that limits $limit', ({ form, error }) => {
+  it(`is asked for less at a time by the form ${form}`, async () => {
+    const { anvil, world } = await raise(6)
+    if (form === 'multicall') await placeMulticall(anvil)
+    const proxy = await startProxy(anvil)
+    closing.push(() => proxy.close())
+    let refused = 0
+    proxy.intercept((call, forward) => {
+      const [transaction] = call.params as readonly [{ readonly data?: string } | undefined]
+      // Some seven balances, in either form.
+      const isLarge = (transaction?.data?.length ?? 0) > (form === 'multicall' ? 5000 : 350)
+      if (call.method === 'eth_call' && isLarge) {
+        refused += 1
+        return { error }
+      }
+      return form === 'multicall' ? withoutOverride(call, forward) : forward(call)
+    })
+    const plain = world.tokens.map(({ address }) => address)
+    const follower = await start({ rpcUrls: [proxy.url], world, tokens: plain })
+    const head = await mineActivity(world, 4)
+    await follower.reached(head)
+    expect(refused).toBeGreaterThan(0)
+    await expectTruth({ anvil, world, follower }, [...plain, 'native'], head)
+    expect((await follower.chain()).state).toBe('live')
+  })
+})
+
+describe('a token that burns all gas, read through Multicall3', () => {
+  it('costs one request more, and none for each of its holders', async () => {
+    const { anvil, world } = await raise(12)
+    await placeMulticall(anvil)
+    const burning = await deploy(anvil, world, gasBurningToken.bytecode)
+    const proxy = await startProxy(anvil)
+    closing.push(() => proxy.close())
+    proxy.intercept(withoutOverride)
+    const plain = world.tokens.map(({ address }) => address)
+    const follower = await start({ rpcUrls: [proxy.url], world, tokens: [burning, ...plain] })
+    // Until it has found out which token it is, the requests are many and small.
+    await follower.reached(await mineActivity(world, 6))
+
+    const calls = (): number => proxy.calls.get('eth_call') ?? 0
+    const before = calls()
+    const head = await world.mine()
+    await follower.reached(head)
+    expect(calls() - before).toBe(2)
+    await expectTruth({ anvil, world, follower }, [...plain, 'native'], head)
+  })
+})
+
+describe('a node that reads by number', () => {
+  it('is not believed when the number names another block after the reading', async () => {
+    const { anvil, world } = await raise()
+    const proxy = await startProxy(anvil)
+    closing.push(() => proxy.close())
+    const other = `0x${'ab'.repeat(32)}`
+    let moved = 0
+    let lastRead: unknown
+    // Twice the node has another block than the one it just read from.
+    proxy.intercept(async (call, forward) => {
+      const answer = await withoutHashes(call, forward)
+      if (call.method === 'eth_call') lastRead = call.params[1]
+      const isCheck = call.method === 'eth_getBlockByNumber' && call.params[0] === lastRead
+      if (!isCheck || moved === 2 || !('result' in answer)) return answer
+      moved += 1
+      return { result: { ...(answer.result as object), hash: other } }
+    })
+    const plain = world.tokens.map(({ address }) => address)
+    const follower = await start({ rpcUrls: [proxy.url], world, tokens: plain })
+    const head = await mineActivity(world, 4)
+    await follower.reached(head)
+    expect(moved).toBe(2)
+    await expectTruth({ anvil, world, follower }, [...plain, 'native'], head)
   })
 })
 
@@ -131,10 +232,10 @@ describe('a token that can be read only now and then', () => {
   })
 })
 
-async function raise(): Promise<{ readonly anvil: Anvil; readonly world: World }> {
+async function raise(solverCount = 2): Promise<{ readonly anvil: Anvil; readonly world: World }> {
   const anvil = await startAnvil({ blockTimeSeconds: 'manual' })
   closing.push(() => anvil.stop())
-  return { anvil, world: await createWorld({ rpcUrl: anvil.rpcUrl, seed: 23, solverCount: 2 }) }
+  return { anvil, world: await createWorld({ rpcUrl: anvil.rpcUrl, seed: 23, solverCount }) }
 }
 
 async function start({

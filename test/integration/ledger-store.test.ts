@@ -420,6 +420,14 @@ describe('rewritten history', () => {
     expect(page?.items[0]).toMatchObject({ cause: 'transfer', transactionHashes: [hash], unexplained: 0n })
   })
 
+  it('is refused when blocks that were read afterwards contradict its end', async () => {
+    const before = await everything()
+    await expect(
+      fixture.store.commitHistory(historyCommit(fixture.native, 12n, header(13n), { records: rows([12n, 8n, 5n]) })),
+    ).rejects.toMatchObject({ code: 'history_contradiction' })
+    expect(await everything()).toEqual(before)
+  })
+
   it('is refused above the cursor, and at a block that is not known to be canonical', async () => {
     const before = await everything()
     for (const to of [header(21n), header(15n, 'b'), header(3n)]) {

@@ -5,11 +5,17 @@ import type { Hash, Hex, Token } from '../../model/position.js'
 import { decodeArray, decodeData, decodeHash, decodeObject, decodeQuantity, isObject } from '../rpc/quantity.js'
 import type { RpcClient } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError } from '../rpc/rpc-errors.js'
+import { MOVEMENT_TOPICS } from './transfer-topics.js'
 
-/** `Transfer(address,address,uint256)`, and the two events with which WETH9 moves balances without one. */
-export const TRANSFER: Hash = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
-export const DEPOSIT: Hash = '0xe1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c'
-export const WITHDRAWAL: Hash = '0x7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65'
+const WEI_PER_GWEI = 1_000_000_000n
+/** A transaction type of Arbitrum that credits its sender with the value it carries. */
+const ARBITRUM_DEPOSIT = '0x64'
+
+/** Whose movements are looked for: a busy block has thousands of others, which are not decoded. */
+export interface Interest {
+  readonly wallets: ReadonlySet<Address>
+  readonly tokens: ReadonlySet<Token>
+}
 
 /** A log that may tell of a token movement. */
 export interface TransferLog {
@@ -23,6 +29,7 @@ export interface TransferLog {
 /** A transaction with what it cost its sender. */
 export interface BlockTransaction {
   readonly hash: Hash
+  readonly index: number
   readonly from: Address | null
   /** Null for a contract creation. */
   readonly to: Address | null
@@ -34,17 +41,37 @@ export interface BlockTransaction {
   readonly fee: bigint
   /** What of the fee goes to the block's producer, where the base fee is burnt. */
   readonly tip: bigint
+  /** What a deposit from the parent chain created for the sender; it stays when the transaction itself fails. */
+  readonly minted: bigint
+}
+
+/** Currency that a validator took out (EIP-4895): it comes with the block and belongs to no transaction. */
+export interface Withdrawal {
+  readonly to: Address
+  /** Wei. */
+  readonly value: bigint
 }
 
 export interface BlockActivity {
   /** Whom the block's tips go to. */
   readonly producer: Address | null
+  /** Those that name a wallet of interest; all of them where such a wallet produced the block. */
   readonly transactions: readonly BlockTransaction[]
+  /** The place in the block of every transaction. */
+  readonly indexes: ReadonlyMap<Hash, number>
+  readonly withdrawals: readonly Withdrawal[]
+  /** Those of tokens of interest, or that name a wallet of interest. */
   readonly logs: readonly TransferLog[]
 }
 
+type Json = Readonly<Record<string, unknown>>
+
 /** The block's body and receipts: who paid whom, and every log. */
-export async function fetchBlockActivity(client: RpcClient, header: BlockHeader): Promise<BlockActivity> {
+export async function fetchBlockActivity(
+  client: RpcClient,
+  header: BlockHeader,
+  interest: Interest,
+): Promise<BlockActivity> {
   return client.run(async (session) => {
     const [block, receipts] = await session.batch([
       { method: 'eth_getBlockByHash', params: [header.hash, true] },
@@ -53,64 +80,133 @@ export async function fetchBlockActivity(client: RpcClient, header: BlockHeader)
     if (block === undefined || receipts === undefined) throw new MalformedAnswerError('expected two answers')
     if (!block.ok) throw block.error
     if (!receipts.ok) throw receipts.error
-    if (block.result === null || receipts.result === null) {
-      throw new BlockUnavailableError(`the endpoint does not have block ${header.number}`)
-    }
+    if (block.result === null) throw new BlockUnavailableError(`the endpoint does not have block ${header.number}`)
     const body = decodeObject(block.result, 'block')
-    const receiptList = decodeArray(receipts.result, 'receipts').map((receipt) => decodeObject(receipt, 'receipt'))
+    if (body['hash'] !== header.hash) throw new MalformedAnswerError('expected the block asked for, got another one')
+    const bodies = decodeArray(body['transactions'], 'transactions').map((item) => decodeObject(item, 'transaction'))
+    const receiptList = readReceipts(receipts.result, header)
     return {
       producer: addressOf(body['miner']),
-      transactions: readTransactions(body, receiptList),
-      logs: receiptList.flatMap((receipt) => readLogs(decodeArray(receipt['logs'], 'logs'), header)),
+      transactions: readTransactions({ bodies, receipts: receiptList, block: body }, interest),
+      indexes: new Map(bodies.map((item, index) => [decodeHash(item['hash'], 'transaction hash'), index])),
+      withdrawals: readWithdrawals(body['withdrawals'], interest),
+      logs: readReceiptLogs(receiptList, header, interest),
     }
   })
 }
 
-/** The logs of some tokens in one block that may tell of movements. */
+/** The logs of the tokens of interest in one block that may tell of movements. */
 export async function fetchTransferLogs(
   client: RpcClient,
   header: BlockHeader,
-  tokens: readonly Token[],
+  interest: Interest,
 ): Promise<readonly TransferLog[]> {
-  const filter = { blockHash: header.hash, address: [...new Set(tokens)], topics: [[TRANSFER, DEPOSIT, WITHDRAWAL]] }
+  const filter = { blockHash: header.hash, address: [...interest.tokens], topics: [MOVEMENT_TOPICS] }
   return client.run(async (session) =>
-    readLogs(decodeArray(await session.request('eth_getLogs', [filter]), 'logs'), header),
+    readLogs(decodeArray(await session.request('eth_getLogs', [filter]), 'logs'), header, interest),
   )
 }
 
-function readTransactions(
-  block: Readonly<Record<string, unknown>>,
-  receipts: readonly Readonly<Record<string, unknown>>[],
-): BlockTransaction[] {
-  const baseFee = optionalQuantity(block['baseFeePerGas'])
-  const receiptOf = new Map(receipts.map((receipt) => [receipt['transactionHash'], receipt]))
-  return decodeArray(block['transactions'], 'transactions').map((body) => {
-    const transaction = decodeObject(body, 'transaction')
-    const receipt = receiptOf.get(transaction['hash'])
-    if (receipt === undefined) throw new MalformedAnswerError('a transaction of the block has no receipt')
-    const gasUsed = optionalQuantity(receipt['gasUsed'])
-    const gasPrice = optionalQuantity(receipt['effectiveGasPrice'])
-    const blobFee = optionalQuantity(receipt['blobGasUsed']) * optionalQuantity(receipt['blobGasPrice'])
-    return {
-      hash: decodeHash(transaction['hash'], 'transaction hash'),
-      from: addressOf(transaction['from']),
-      to: addressOf(transaction['to']),
-      created: addressOf(receipt['contractAddress']),
-      value: optionalQuantity(transaction['value']),
-      succeeded: receipt['status'] === '0x1',
-      fee: gasUsed * gasPrice + blobFee + optionalQuantity(receipt['l1Fee']),
-      tip: gasPrice > baseFee ? gasUsed * (gasPrice - baseFee) : 0n,
-    }
+/** The same logs out of the block's receipts: some nodes answer a query for logs with none, or with some of them. */
+export async function fetchReceiptLogs(
+  client: RpcClient,
+  header: BlockHeader,
+  interest: Interest,
+): Promise<readonly TransferLog[]> {
+  return client.run(async (session) => {
+    const receipts = await session.request('eth_getBlockReceipts', [{ blockHash: header.hash }])
+    return readReceiptLogs(readReceipts(receipts, header), header, interest)
   })
 }
 
-function readLogs(logs: readonly unknown[], header: BlockHeader): TransferLog[] {
+function readReceipts(answer: unknown, header: BlockHeader): readonly Json[] {
+  if (answer === null) throw new BlockUnavailableError(`the endpoint has no receipts of block ${header.number}`)
+  const receipts = decodeArray(answer, 'receipts').map((receipt) => decodeObject(receipt, 'receipt'))
+  if (receipts.some((receipt) => receipt['blockHash'] !== header.hash)) {
+    throw new MalformedAnswerError('expected receipts of the block asked for, got those of another one')
+  }
+  return receipts
+}
+
+interface Bodies {
+  readonly bodies: readonly Json[]
+  readonly receipts: readonly Json[]
+  readonly block: Json
+}
+
+function readTransactions({ bodies, receipts, block }: Bodies, { wallets }: Interest): BlockTransaction[] {
+  const baseFee = optionalQuantity(block['baseFeePerGas'])
+  const producer = addressOf(block['miner'])
+  const ofProducer = producer !== null && wallets.has(producer)
+  const receiptOf = new Map(receipts.map((receipt) => [receipt['transactionHash'], receipt]))
+  const concerns = (value: unknown): boolean => {
+    const address = addressOf(value)
+    return address !== null && wallets.has(address)
+  }
+  return bodies.flatMap((body, index) => {
+    const receipt = receiptOf.get(body['hash'])
+    if (receipt === undefined) throw new MalformedAnswerError('a transaction of the block has no receipt')
+    const isOurs = concerns(body['from']) || concerns(body['to']) || concerns(receipt['contractAddress'])
+    return ofProducer || isOurs ? [readTransaction({ body, receipt, index, baseFee })] : []
+  })
+}
+
+function readTransaction({
+  body,
+  receipt,
+  index,
+  baseFee,
+}: {
+  readonly body: Json
+  readonly receipt: Json
+  readonly index: number
+  readonly baseFee: bigint
+}): BlockTransaction {
+  const gasUsed = optionalQuantity(receipt['gasUsed'])
+  const gasPrice = optionalQuantity(receipt['effectiveGasPrice'])
+  const blobFee = optionalQuantity(receipt['blobGasUsed']) * optionalQuantity(receipt['blobGasPrice'])
+  const value = optionalQuantity(body['value'])
+  return {
+    hash: decodeHash(body['hash'], 'transaction hash'),
+    index,
+    from: addressOf(body['from']),
+    to: addressOf(body['to']),
+    created: addressOf(receipt['contractAddress']),
+    value,
+    succeeded: receipt['status'] === '0x1',
+    fee: gasUsed * gasPrice + blobFee + optionalQuantity(receipt['l1Fee']),
+    tip: gasPrice > baseFee ? gasUsed * (gasPrice - baseFee) : 0n,
+    // Deposits carry `mint` on chains of the OP Stack; on Arbitrum their value is minted.
+    minted: body['type'] === ARBITRUM_DEPOSIT ? value : optionalQuantity(body['mint']),
+  }
+}
+
+function readWithdrawals(value: unknown, { wallets }: Interest): Withdrawal[] {
+  return decodeArray(value ?? [], 'withdrawals').flatMap((item) => {
+    const withdrawal = decodeObject(item, 'withdrawal')
+    const to = addressOf(withdrawal['address'])
+    if (to === null || !wallets.has(to)) return []
+    return [{ to, value: decodeQuantity(withdrawal['amount'], 'withdrawal amount') * WEI_PER_GWEI }]
+  })
+}
+
+function readReceiptLogs(receipts: readonly Json[], header: BlockHeader, interest: Interest): TransferLog[] {
+  return receipts.flatMap((receipt) => readLogs(decodeArray(receipt['logs'], 'logs'), header, interest))
+}
+
+/**
+ * Only logs of movements, and of those only what concerns a token or wallet of interest. From EIP-7708 on, native
+ * transfers are logged like a token's, by the system's address: no token of that address is ever watched.
+ */
+function readLogs(logs: readonly unknown[], header: BlockHeader, { tokens, wallets }: Interest): TransferLog[] {
   return logs.flatMap((value) => {
     const log = isObject(value) ? value : {}
-    const token = addressOf(log['address'])
     const topics = Array.isArray(log['topics']) ? (log['topics'] as unknown[]) : []
+    if (!movementTopics.has(topics[0])) return []
+    const token = addressOf(log['address'])
     // A log of another block, or one taken back, tells nothing of this one.
     if (token === null || log['removed'] === true || log['blockHash'] !== header.hash) return []
+    if (!tokens.has(token) && !topics.slice(1).some((topic) => wallets.has(addressInTopic(topic)))) return []
     return {
       token,
       topics: topics.map((topic) => decodeHash(topic, 'log topic')),
@@ -119,6 +215,12 @@ function readLogs(logs: readonly unknown[], header: BlockHeader): TransferLog[] 
       transactionIndex: Number(decodeQuantity(log['transactionIndex'], 'transaction index')),
     }
   })
+}
+
+const movementTopics: ReadonlySet<unknown> = new Set(MOVEMENT_TOPICS)
+
+function addressInTopic(topic: unknown): Address {
+  return `0x${typeof topic === 'string' ? topic.slice(26) : ''}`
 }
 
 function optionalQuantity(value: unknown): bigint {

@@ -1,26 +1,26 @@
-import type { Address } from '../../model/address.js'
-import { parseAddress } from '../../model/address.js'
 import type { Clock } from '../../model/clock.js'
 import type { BlockHeader } from '../../model/block.js'
-import type { Hash } from '../../model/position.js'
-import { decodeArray, decodeHash, decodeObject, decodeQuantity } from '../rpc/quantity.js'
-import type { RpcClient } from '../rpc/rpc-client.js'
-import { TransportError } from '../rpc/rpc-errors.js'
+import { encodeQuantity } from '../rpc/quantity.js'
+import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
+import { NodeError, TransportError } from '../rpc/rpc-errors.js'
+import { decodeCallTraces, decodeFlatTraces } from './decode-traces.js'
+import type { ValueTransfers } from './decode-traces.js'
 
-/** Native currency that went from one account to another, in a transaction or inside it. */
-export interface ValueTransfer {
-  readonly from: Address | null
-  readonly to: Address | null
-  readonly value: bigint
+/** The ways to trace a block, best first: by hash as Geth and its kin do, by number as others do. */
+type TraceMethod = 'debug_traceBlockByHash' | 'trace_block'
+
+interface Tracing {
+  readonly method: TraceMethod | null
+  readonly restUntilMs: number
 }
 
 const MEMORY_KEY = 'tracing'
-/** An endpoint that could not trace a block is not asked again for this long: tracing is dear, and few offer it. */
-const REST_MS = 60 * 60_000
+/** An endpoint that does not trace is not asked again for this long. */
+const UNSUPPORTED_REST_MS = 60 * 60_000
+/** One that was too slow, or broke off, may only have been busy; but each try holds a block up. */
+const FAILED_REST_MS = 60_000
 /** The block is not committed before its changes are attributed: a slow trace must not hold it up. */
 const TIMEOUT_MS = 2000
-/** Delegated calls carry their caller's value without moving it. */
-const movingTypes = new Set(['CALL', 'CREATE', 'CREATE2', 'SELFDESTRUCT'])
 
 /**
  * Value moved inside each of a block's transactions, from the node's call traces.
@@ -28,27 +28,43 @@ const movingTypes = new Set(['CALL', 'CREATE', 'CREATE2', 'SELFDESTRUCT'])
  * @returns null where the endpoint cannot tell: a trace only says which transaction did what the state shows already, so
  * its lack is no failure.
  */
-export function fetchValueTransfers(
-  client: RpcClient,
-  header: BlockHeader,
-): Promise<ReadonlyMap<Hash, readonly ValueTransfer[]> | null> {
+export function fetchValueTransfers(client: RpcClient, header: BlockHeader): Promise<ValueTransfers | null> {
   return client.run(async (session) => {
-    const restUntilMs = session.memory.get(MEMORY_KEY)
-    if (typeof restUntilMs === 'number' && client.clock.monotonicMs() < restUntilMs) return null
+    const known = session.memory.get(MEMORY_KEY) as Tracing | undefined
+    if (known?.method === null && client.clock.monotonicMs() < known.restUntilMs) return null
+    const remember = (tracing: Tracing): void => void session.memory.set(MEMORY_KEY, tracing)
     try {
-      const asked = session.request('debug_traceBlockByHash', [header.hash, { tracer: 'callTracer' }])
-      const answer = await withinTime(client.clock, asked)
-      return new Map(decodeArray(answer, 'block trace').map(readTransaction))
+      const { method, transfers } = await withinTime(client.clock, traceBlock(session, header, known?.method ?? null))
+      remember({ method, restUntilMs: 0 })
+      return transfers
     } catch (error) {
       if (client.signal.aborted) throw error
-      session.memory.set(MEMORY_KEY, client.clock.monotonicMs() + REST_MS)
+      const restMs = error instanceof NodeError ? UNSUPPORTED_REST_MS : FAILED_REST_MS
+      remember({ method: null, restUntilMs: client.clock.monotonicMs() + restMs })
       return null
     }
   })
 }
 
+async function traceBlock(
+  session: EndpointSession,
+  header: BlockHeader,
+  preferred: TraceMethod | null,
+): Promise<{ readonly method: TraceMethod; readonly transfers: ValueTransfers }> {
+  if (preferred !== 'trace_block') {
+    try {
+      const answer = await session.request('debug_traceBlockByHash', [header.hash, { tracer: 'callTracer' }])
+      return { method: 'debug_traceBlockByHash', transfers: decodeCallTraces(answer) }
+    } catch (error) {
+      if (!(error instanceof NodeError)) throw error
+    }
+  }
+  const answer = await session.request('trace_block', [encodeQuantity(header.number)])
+  return { method: 'trace_block', transfers: decodeFlatTraces(answer, header) }
+}
+
 /** The answer, or a failure when it takes too long; a late answer or failure is passed over. */
-async function withinTime(clock: Clock, answer: Promise<unknown>): Promise<unknown> {
+async function withinTime<Value>(clock: Clock, answer: Promise<Value>): Promise<Value> {
   let callOff = (): void => undefined
   const late = new Promise<never>((_resolve, reject) => {
     callOff = clock.schedule(TIMEOUT_MS, () => reject(new TransportError(`no trace within ${TIMEOUT_MS} ms`)))
@@ -58,29 +74,4 @@ async function withinTime(clock: Clock, answer: Promise<unknown>): Promise<unkno
   } finally {
     callOff()
   }
-}
-
-function readTransaction(value: unknown): readonly [Hash, readonly ValueTransfer[]] {
-  const item = decodeObject(value, 'transaction trace')
-  return [decodeHash(item['txHash'], 'transaction hash'), transfersOf(decodeObject(item['result'], 'call trace'))]
-}
-
-/** What a call that failed did, and all within it, did not happen. */
-function transfersOf(root: Readonly<Record<string, unknown>>): readonly ValueTransfer[] {
-  const transfers: ValueTransfer[] = []
-  // A list of what is left to visit, not recursion: calls nest up to 1024 deep.
-  const left = [root]
-  for (let call = left.pop(); call !== undefined; call = left.pop()) {
-    if (call['error'] !== undefined) continue
-    if (typeof call['type'] === 'string' && movingTypes.has(call['type']) && call['value'] !== undefined) {
-      const value = decodeQuantity(call['value'], 'call value')
-      if (value > 0n) transfers.push({ from: addressOf(call['from']), to: addressOf(call['to']), value })
-    }
-    for (const inner of decodeArray(call['calls'] ?? [], 'inner calls')) left.push(decodeObject(inner, 'inner call'))
-  }
-  return transfers
-}
-
-function addressOf(value: unknown): Address | null {
-  return typeof value === 'string' ? parseAddress(value) : null
 }

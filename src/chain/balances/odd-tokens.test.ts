@@ -6,6 +6,7 @@ import type { Address } from '../../model/address.js'
 import type { BlockHeader } from '../../model/block.js'
 import { silentLogger } from '../../model/logger.js'
 import {
+  absurdMetadataToken,
   bytes32Token,
   createWorld,
   gasBurningToken,
@@ -32,7 +33,7 @@ let client: RpcClient
 let header: BlockHeader
 let good: Address
 let holder: Address
-let odd: Readonly<Record<'reverting' | 'burning' | 'bomb' | 'short' | 'bytes32' | 'hostile', Address>>
+let odd: Readonly<Record<'reverting' | 'burning' | 'bomb' | 'short' | 'bytes32' | 'hostile' | 'absurd', Address>>
 
 beforeAll(async () => {
   anvil = await startAnvil()
@@ -44,6 +45,7 @@ beforeAll(async () => {
     short: await deploy(shortReturnToken.bytecode),
     bytes32: await deploy(bytes32Token.bytecode),
     hostile: await deploy(hostileNameToken.bytecode),
+    absurd: await deploy(absurdMetadataToken.bytecode),
   }
   client = new RpcClient({
     chainId: 31_337n,
@@ -108,6 +110,12 @@ describe('readMetadata', () => {
       expect(text).toMatch(/^[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u)
     }
     expect(metadata?.symbol).toMatch(/^<script>/)
+  })
+
+  it('knows no name of ten megabytes and no decimals beyond a byte, and cleans what is no UTF-8', async () => {
+    const metadata = await readMetadata(client, header, [odd.absurd, good])
+    expect(metadata.get(odd.absurd)).toEqual({ decimals: null, symbol: '((AB', name: null })
+    expect(metadata.get(good)).toMatchObject({ symbol: 'USDC' })
   })
 
   it('knows nothing of an address without code', async () => {

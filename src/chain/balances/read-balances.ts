@@ -3,11 +3,14 @@ import type { BalanceReading, WatchedPosition } from '../../model/chain-event.js
 import type { Clock } from '../../model/clock.js'
 import { TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import type { Token } from '../../model/position.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
 import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
+import { nameBlocksByNumber, namesBlocksByNumber, requireUnmoved } from './block-argument.js'
 import { hasMulticall, scanByMulticall } from './scan-by-multicall.js'
+import { findNativeTwins } from './native-twin.js'
 import { scanByOverride } from './scan-by-override.js'
 import { scanOneByOne } from './scan-one-by-one.js'
 
@@ -19,7 +22,7 @@ const scans = { override: scanByOverride, multicall: scanByMulticall, single: sc
 const chunkSizes: Record<ScanMode, { readonly start: number; readonly max: number }> = {
   override: { start: 5000, max: 10_000 },
   multicall: { start: 500, max: 1000 },
-  single: { start: 100, max: 100 },
+  single: { start: 50, max: 50 },
 }
 
 interface Scanning {
@@ -29,6 +32,9 @@ interface Scanning {
 }
 
 const MEMORY_KEY = 'scanning'
+const READINGS_KEY = 'readings'
+const TWINS_KEY = 'native twins'
+const TWINS_INTERVAL_MS = 10 * 60_000
 /** A lesser way may have been chosen because of one bad answer. */
 const PROBE_AGAIN_MS = 60 * 60_000
 
@@ -49,13 +55,60 @@ export function readBalances(
   return client.run(async (session) => {
     const scanning = await scanningOf(session, header, { logger, clock: client.clock })
     const answers = await scanAll(session, header, { scanning, queries: positions })
-    return positions.map((position, index) => {
-      const { chainId, token, solver } = position
-      const answer = answers[index]
-      if (answer === undefined) throw new Error('invariant: one answer for each query')
-      return { ...answer, position: { chainId, token, solver } }
-    })
+    await requireUnmoved(session, header)
+    const readings = readingsOf(session, positions, answers)
+    warnOfNativeTwins(session, readings, { logger, clock: client.clock })
+    return readings
   })
+}
+
+/** Said once per token; looked for now and then, because at first all balances may be alike. */
+function warnOfNativeTwins(
+  session: EndpointSession,
+  readings: readonly BalanceReading[],
+  { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
+): void {
+  const last = session.memory.get(TWINS_KEY) as { readonly atMs: number; readonly warned: Set<Token> } | undefined
+  if (last !== undefined && clock.monotonicMs() - last.atMs < TWINS_INTERVAL_MS) return
+  const warned = last?.warned ?? new Set<Token>()
+  session.memory.set(TWINS_KEY, { atMs: clock.monotonicMs(), warned })
+  for (const token of findNativeTwins(readings)) {
+    if (warned.has(token)) continue
+    warned.add(token)
+    logger.warn(
+      { token, aliasOf: 'native' },
+      'this token is the chain’s own currency for every wallet read: who adds both up counts the same money twice',
+    )
+  }
+}
+
+/** The readings of the last block: most are those of the next one, and are made only once. */
+interface LastReadings {
+  readonly answers: readonly BalanceAnswer[]
+  readonly readings: readonly BalanceReading[]
+}
+
+function readingsOf(
+  session: EndpointSession,
+  positions: readonly WatchedPosition[],
+  answers: readonly BalanceAnswer[],
+): readonly BalanceReading[] {
+  const last = session.memory.get(READINGS_KEY) as LastReadings | undefined
+  const isOf = (position: WatchedPosition, reading: BalanceReading | undefined): reading is BalanceReading =>
+    reading?.position.solver === position.solver && reading.position.token === position.token
+  if (last?.answers === answers && positions.every((position, index) => isOf(position, last.readings[index]))) {
+    return last.readings
+  }
+  const readings = positions.map((position, index): BalanceReading => {
+    const answer = answers[index]
+    if (answer === undefined) throw new Error('invariant: one answer for each query')
+    const before = last?.readings[index]
+    if (answer === last?.answers[index] && isOf(position, before)) return before
+    const { chainId, token, solver } = position
+    return { ...answer, position: { chainId, token, solver } }
+  })
+  session.memory.set(READINGS_KEY, { answers, readings } satisfies LastReadings)
+  return readings
 }
 
 /** Finds out once per endpoint which way of reading it supports, by trying each on this block. */
@@ -65,8 +118,8 @@ async function scanningOf(
   { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
 ): Promise<Scanning> {
   const known = session.memory.get(MEMORY_KEY) as Scanning | undefined
-  if (known?.mode === 'override' || (known !== undefined && clock.monotonicMs() - known.probedAtMs < PROBE_AGAIN_MS))
-    return known
+  const isBest = known?.mode === 'override' && !namesBlocksByNumber(session)
+  if (known !== undefined && (isBest || clock.monotonicMs() - known.probedAtMs < PROBE_AGAIN_MS)) return known
   const mode = await probeMode(session, header)
   const scanning: Scanning = { mode, probedAtMs: clock.monotonicMs(), chunk: chunkSizes[mode].start }
   session.memory.set(MEMORY_KEY, scanning)
@@ -74,7 +127,18 @@ async function scanningOf(
   return scanning
 }
 
+/** Hashes first: by number, a node cannot be held to the very block. */
 async function probeMode(session: EndpointSession, header: BlockHeader): Promise<ScanMode> {
+  nameBlocksByNumber(session, false)
+  const byHash = await probeScans(session, header)
+  if (byHash !== null) return byHash
+  nameBlocksByNumber(session, true)
+  const byNumber = await probeScans(session, header)
+  if (byNumber === null) nameBlocksByNumber(session, false)
+  return byNumber ?? 'single'
+}
+
+async function probeScans(session: EndpointSession, header: BlockHeader): Promise<ScanMode | null> {
   const query: BalanceQuery = { token: 'native', solver: '0x0000000000000000000000000000000000000001' }
   if (await works(() => scanByOverride(session, header, [query]))) return 'override'
   if (
@@ -82,7 +146,7 @@ async function probeMode(session: EndpointSession, header: BlockHeader): Promise
   ) {
     return 'multicall'
   }
-  return 'single'
+  return (await works(() => scanOneByOne(session, header, [query]))) ? 'single' : null
 }
 
 /** A node that does not support a form answers with an error or with nonsense; trouble of other kinds is not its fault. */
@@ -110,6 +174,8 @@ async function scanAll(
     const chunk = queries.slice(answers.length, answers.length + scanning.chunk)
     try {
       const part = await scans[scanning.mode](session, header, chunk)
+      // Nearly always all fit into one request, whose answer then is the same list as the last one where nothing changed.
+      if (answers.length === 0 && part.length === queries.length) return part
       if (part.length === 0) throw new NodeError('the node gave too little gas for a single balance', 0)
       answers.push(...part)
       scanning.chunk =

@@ -6,7 +6,8 @@ import type { Hex } from '../../model/position.js'
 import type { TokenMetadata } from '../../model/token-metadata.js'
 import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
 import type { RpcClient } from '../rpc/rpc-client.js'
-import { atBlock } from './block-argument.js'
+import { encodeQuantity } from '../rpc/quantity.js'
+import { blockArgument } from './block-argument.js'
 
 const DECIMALS = '0x313ce567'
 const SYMBOL = '0x95d89b41'
@@ -16,7 +17,9 @@ const TEXT_MAX = 64
 /** Enough to find the text in an answer of any honest form. */
 const ANSWER_BYTES_MAX = 1024
 /** Tokens in one batch; each takes three calls. */
-const BATCH_TOKENS = 30
+const BATCH_TOKENS = 10
+/** A token pays by the byte for what it answers: so much gas is a megabyte or less, and many an honest text. */
+const GAS_PER_CALL = encodeQuantity(1_000_000n)
 
 /** Reads what tokens say of themselves at one block. A token that does not answer gets nulls, and harms no other. */
 export async function readMetadata(
@@ -27,12 +30,14 @@ export async function readMetadata(
   const metadata = new Map<Address, TokenMetadata>()
   for (let start = 0; start < tokens.length; start += BATCH_TOKENS) {
     const part = tokens.slice(start, start + BATCH_TOKENS)
-    const outcomes = await client.batch(
-      part.flatMap((to) =>
-        [DECIMALS, SYMBOL, NAME].map((data): RpcCall => ({
-          method: 'eth_call',
-          params: [{ to, data }, atBlock(header)],
-        })),
+    const outcomes = await client.run((session) =>
+      session.batch(
+        part.flatMap((to) =>
+          [DECIMALS, SYMBOL, NAME].map((data): RpcCall => ({
+            method: 'eth_call',
+            params: [{ to, data, gas: GAS_PER_CALL }, blockArgument(session, header)],
+          })),
+        ),
       ),
     )
     part.forEach((token, index) => {

@@ -7,7 +7,11 @@ import { BlockUnavailableError, MalformedAnswerError } from '../rpc/rpc-errors.j
 
 /** The newest header an endpoint has. */
 export function fetchLatestHeader(client: RpcClient): Promise<BlockHeader> {
-  return client.run(async (session) => decodeHeader(await session.request('eth_getBlockByNumber', ['latest', false])))
+  return client.run(async (session) => {
+    const header = decodeHeader(await session.request('eth_getBlockByNumber', ['latest', false]))
+    session.sawHead(header.number)
+    return header
+  })
 }
 
 /** @throws {BlockUnavailableError} when no endpoint knows the block. */

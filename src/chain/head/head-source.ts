@@ -3,10 +3,14 @@ import type { EndpointStatus } from '../../model/chain-state.js'
 import type { Clock } from '../../model/clock.js'
 import type { Logger } from '../../model/logger.js'
 import type { Hash } from '../../model/position.js'
+import type { ChainStatus } from '../chain-status.js'
 import { HeadSubscription } from '../rpc/head-subscription.js'
 import type { NodeTransport } from '../rpc/node-transport.js'
 import type { RpcClient } from '../rpc/rpc-client.js'
+import { BlockUnavailableError } from '../rpc/rpc-errors.js'
+import { askForHash, heldBack } from './agree-on-head.js'
 import { fetchHeaderByHash, fetchHeadersByNumber, fetchLatestHeader } from './fetch-headers.js'
+import { linkedPrefix } from './link-head.js'
 import type { HeaderSource } from './link-head.js'
 
 /** Pushed headers kept for linking, so that they are not fetched again. */
@@ -15,6 +19,20 @@ const PUSHED_MAX = 128
 const SILENCE_MS_MIN = 15_000
 const POLL_MS_MIN = 100
 const POLL_MS_MAX = 15_000
+/** A pushed head further above the last one than this is looked up: what is pushed is only a hint. */
+const PUSHED_LEAP_BLOCKS = 64n
+/** However busy the socket is, the endpoints are asked for their head now and then: the socket's node may lag. */
+const LOOK_MS_MIN = 60_000
+const LOOK_BLOCKS = 10
+/** Beyond this age of the newest head the chain counts as halted. */
+const HALTED_MS_MIN = 120_000
+const HALTED_BLOCKS = 20
+/** Beyond this age of the newest head the other endpoints are looked at. */
+const OVERDUE_BLOCKS = 5
+/** Endpoints that only lack a block have this long to get it before the head counts as disputed. */
+const AGREEMENT_MS_MIN = 5000
+const AGREEMENT_BLOCKS = 3
+const AGREEMENT_PAUSE_MS = 250
 /** Assumed until the chain's own pace is known. */
 const BLOCK_TIME_MS = 2000
 
@@ -25,6 +43,10 @@ export interface HeadSourceOptions {
   /** Time between polls; null lets the source follow the chain's own pace. */
   readonly pollIntervalMs: number | null
   readonly blockTimeMs: number | null
+  /** HTTP endpoints that must show the same hash before a head counts; 1 when absent. */
+  readonly agreement?: number
+  /** Is told what keeps heads from coming. */
+  readonly status: Pick<ChainStatus, 'disputed' | 'silent'>
   readonly clock: Clock
   readonly transport: NodeTransport
   readonly logger: Logger
@@ -44,11 +66,16 @@ export class HeadSource implements HeaderSource {
   /** When the newest head was first seen by polling. */
   #seenAtMs = 0
   #seen: BlockHeader | null = null
+  /** The highest block seen, and when: a chain that only changes its newest blocks makes none. */
+  #highest: { readonly number: bigint; readonly atMs: number } | null = null
   /** Something may have been missed: the next look for a head does not wait. */
   #due = true
+  /** When the endpoints were last asked for their head. */
+  #lookedAtMs = 0
 
   constructor(options: HeadSourceOptions) {
     this.#options = options
+    this.#lookedAtMs = options.clock.monotonicMs()
     this.#blockTimeMs = options.blockTimeMs ?? BLOCK_TIME_MS
     this.#subscription =
       options.wsUrls.length === 0
@@ -74,13 +101,30 @@ export class HeadSource implements HeaderSource {
     return this.#blockTimeMs
   }
 
-  /** The newest head there is, waiting until something new may be there. It may be one that is known already. */
+  /**
+   * The newest head there is, waiting until something new may be there. It may be one that is known already. With an
+   * agreement, a head is held back until enough endpoints show it.
+   */
   async next(): Promise<BlockHeader> {
+    for (;;) {
+      const head = await this.#nextShown()
+      const reason = await this.#disagreement(head)
+      if (reason === null) return head
+      this.#options.status.disputed(reason)
+      this.#options.logger.warn({ block: head.number.toString(), reason }, 'head is held back')
+      this.#options.client.turnAway()
+      await this.#options.clock.sleep(AGREEMENT_PAUSE_MS, this.#options.client.signal)
+      this.refresh()
+    }
+  }
+
+  async #nextShown(): Promise<BlockHeader> {
     const silent = this.#newest === null && (await this.#pause()) === 'silence'
     const pushed = this.#newest
     this.#newest = null
-    if (pushed !== null) return pushed
+    if (pushed !== null && !this.#mustLook()) return pushed
     this.#due = false
+    this.#lookedAtMs = this.#options.clock.monotonicMs()
     const polled = await fetchLatestHeader(this.#options.client)
     if (silent && this.#subscription?.live === true && this.#seen !== null && polled.number > this.#seen.number) {
       this.#subscription.restart(
@@ -88,6 +132,7 @@ export class HeadSource implements HeaderSource {
       )
     }
     this.#note(polled)
+    this.#watchSilence()
     return polled
   }
 
@@ -106,8 +151,16 @@ export class HeadSource implements HeaderSource {
     return this.#pushed.get(hash) ?? fetchHeaderByHash(this.#options.client, hash)
   }
 
-  byNumber(first: bigint, count: number): Promise<readonly BlockHeader[]> {
-    return fetchHeadersByNumber(this.#options.client, first, count)
+  /** @throws {BlockUnavailableError} when too few endpoints show the headers */
+  async byNumber(first: bigint, count: number): Promise<readonly BlockHeader[]> {
+    const headers = await fetchHeadersByNumber(this.#options.client, first, count)
+    if ((this.#options.agreement ?? 1) === 1) return headers
+    // The last of linked headers stands for all of them.
+    const linked = linkedPrefix(headers)
+    const last = linked.at(-1)
+    const reason = last === undefined ? null : await this.#disagreement(last)
+    if (reason !== null) throw new BlockUnavailableError(reason)
+    return linked
   }
 
   close(): void {
@@ -116,14 +169,51 @@ export class HeadSource implements HeaderSource {
   }
 
   #push(header: BlockHeader): void {
+    if (this.#seen !== null && header.number > this.#seen.number + PUSHED_LEAP_BLOCKS) return this.refresh()
     this.#pushed.set(header.hash, header)
     if (this.#pushed.size > PUSHED_MAX) {
       const [oldest] = this.#pushed.keys()
       if (oldest !== undefined) this.#pushed.delete(oldest)
     }
-    this.#newest = header
+    // A lower head that comes late adds nothing to a higher one; if it is a shorter chain, a look will tell.
+    if (this.#newest !== null && header.number < this.#newest.number) this.#due = true
+    else this.#newest = header
     this.#note(header)
     this.#wake?.()
+  }
+
+  /** Whether the endpoints are asked although a head was pushed. */
+  #mustLook(): boolean {
+    const intervalMs = Math.max(LOOK_MS_MIN, LOOK_BLOCKS * this.#blockTimeMs)
+    return this.#options.clock.monotonicMs() - this.#lookedAtMs > intervalMs
+  }
+
+  /** Waits, within limits, for endpoints that only lack the block. @returns why the head does not count, or null */
+  async #disagreement(head: BlockHeader): Promise<string | null> {
+    const { client, clock, agreement = 1 } = this.#options
+    if (agreement === 1) return null
+    const patienceMs = Math.max(AGREEMENT_MS_MIN, AGREEMENT_BLOCKS * this.#blockTimeMs)
+    const startedAtMs = clock.monotonicMs()
+    for (;;) {
+      const voices = await askForHash(client, head)
+      const reason = heldBack(head, voices, agreement)
+      if (reason === null) {
+        this.#options.status.disputed(null)
+        return null
+      }
+      if (voices.contradicting > 0 || clock.monotonicMs() - startedAtMs >= patienceMs) return reason
+      await clock.sleep(AGREEMENT_PAUSE_MS, client.signal)
+    }
+  }
+
+  /** A chain may halt, or only the endpoint in use. */
+  #watchSilence(): void {
+    const { client, clock, status } = this.#options
+    if (this.#highest === null) return
+    const quietMs = clock.monotonicMs() - this.#highest.atMs
+    if (quietMs > OVERDUE_BLOCKS * this.#blockTimeMs) client.lookAround()
+    if (quietMs <= Math.max(HALTED_MS_MIN, HALTED_BLOCKS * this.#blockTimeMs)) return
+    status.silent(`no block above ${this.#highest.number} for ${Math.round(quietMs / 1000)} s`)
   }
 
   /** Learns the chain's pace from block timestamps, which unlike arrival times do not jitter. */
@@ -134,6 +224,10 @@ export class HeadSource implements HeaderSource {
     if (seen !== null && blocks > 0) {
       const measuredMs = ((header.timestampSeconds - seen.timestampSeconds) * 1000) / blocks
       this.#blockTimeMs = 0.8 * this.#blockTimeMs + 0.2 * Math.min(Math.max(measuredMs, POLL_MS_MIN), 60_000)
+    }
+    if (this.#highest === null || header.number > this.#highest.number) {
+      this.#highest = { number: header.number, atMs: this.#options.clock.monotonicMs() }
+      this.#options.status.silent(null)
     }
     this.#seen = header
     this.#seenAtMs = this.#options.clock.monotonicMs()
@@ -169,6 +263,8 @@ export class HeadSource implements HeaderSource {
     if (this.#subscription?.live === true) return Math.max(SILENCE_MS_MIN, 3 * this.#blockTimeMs)
     if (this.#options.pollIntervalMs !== null) return this.#options.pollIntervalMs
     const dueInMs = this.#seenAtMs + 0.97 * this.#blockTimeMs - this.#options.clock.monotonicMs()
-    return Math.min(POLL_MS_MAX, Math.max(POLL_MS_MIN, dueInMs > 0 ? dueInMs : this.#blockTimeMs / 5))
+    // A block that is long overdue is asked for ever more rarely.
+    const againInMs = Math.max(this.#blockTimeMs / 5, -dueInMs / 10)
+    return Math.min(POLL_MS_MAX, Math.max(POLL_MS_MIN, dueInMs > 0 ? dueInMs : againInMs))
   }
 }

@@ -25,7 +25,14 @@ export type HeadStep =
   /** Headers that follow the cursor, linked. */
   | { readonly kind: 'extend'; readonly headers: readonly BlockHeader[] }
   /** Blocks above the ancestor are no longer canonical, as parent hashes prove. */
-  | { readonly kind: 'reorg'; readonly ancestor: BlockHeader; readonly orphaned: readonly BlockRef[] }
+  | {
+      readonly kind: 'reorg'
+      readonly ancestor: BlockHeader
+      /** The ancestor's child on the other branch. */
+      readonly branch: BlockHeader
+      /** Newest first. */
+      readonly orphaned: readonly BlockRef[]
+    }
 
 /**
  * Works out the next step from the kept chain towards a head.
@@ -63,7 +70,7 @@ async function findReorg(kept: readonly BlockHeader[], branch: BlockHeader, sour
     const candidate = keptAt(kept, header.number - 1n)
     if (candidate !== undefined && candidate.hash === header.parentHash) {
       const orphaned = kept.filter((old) => old.number > candidate.number).toReversed()
-      return { kind: 'reorg', ancestor: candidate, orphaned }
+      return { kind: 'reorg', ancestor: candidate, branch: header, orphaned }
     }
     header = await source.byHash(header.parentHash)
   }
@@ -75,14 +82,8 @@ async function findReorg(kept: readonly BlockHeader[], branch: BlockHeader, sour
   )
 }
 
-function keptAt(kept: readonly BlockHeader[], number: bigint): BlockHeader | undefined {
-  const oldest = kept[0]
-  if (oldest === undefined || number < oldest.number) return undefined
-  return kept[Number(number - oldest.number)]
-}
-
 /** A reorganisation between two answers shows as a broken link: what comes after it is left for the next step. */
-function linkedPrefix(headers: readonly BlockHeader[]): BlockHeader[] {
+export function linkedPrefix(headers: readonly BlockHeader[]): BlockHeader[] {
   const linked: BlockHeader[] = []
   for (const header of headers) {
     const last = linked.at(-1)
@@ -90,4 +91,10 @@ function linkedPrefix(headers: readonly BlockHeader[]): BlockHeader[] {
     linked.push(header)
   }
   return linked
+}
+
+function keptAt(kept: readonly BlockHeader[], number: bigint): BlockHeader | undefined {
+  const oldest = kept[0]
+  if (oldest === undefined || number < oldest.number) return undefined
+  return kept[Number(number - oldest.number)]
 }

@@ -2,6 +2,7 @@ import { verifyMerkleProof } from '@ethereumjs/mpt'
 import { fromRlp, hexToBytes } from 'viem/utils'
 
 import type { Address } from '../../model/address.js'
+import type { BalanceProof } from '../../model/balance-proof.js'
 import type { BlockRef } from '../../model/block.js'
 import { messageOf } from '../../model/errors.js'
 import type { Hex } from '../../model/position.js'
@@ -12,15 +13,6 @@ import { stateRootOf } from './header-state-root.js'
 
 /** Nodes of a path through the state: 64 half-bytes of key bound its length. */
 const PROOF_NODES_MAX = 65
-
-/** What an `eth_getProof` at a block shows of a wallet's native balance. */
-export type BalanceProof =
-  /** The block's hash commits to this balance. */
-  | { readonly kind: 'proven'; readonly balance: bigint }
-  /** The proof does not fit the block's state root: the node lies, or is broken. */
-  | { readonly kind: 'refuted'; readonly reason: string }
-  /** This endpoint, or this chain, cannot prove it. */
-  | { readonly kind: 'unprovable'; readonly reason: string }
 
 /**
  * Asks for a Merkle proof (EIP-1186) of a wallet's native balance and checks it against the state root that the block's

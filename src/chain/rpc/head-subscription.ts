@@ -39,6 +39,8 @@ export class HeadSubscription {
   #failures = 0
   #urlIndex = 0
   #subscribed = false
+  /** What the node calls our subscription: heads of any other one are not ours. */
+  #subscriptionId: string | null = null
   #onceSubscribed: () => void = () => undefined
   #lastError: string | null = null
   #closed = false
@@ -60,6 +62,10 @@ export class HeadSubscription {
       transport: 'websocket',
       healthy: index === this.#urlIndex && this.#subscribed,
       lastError: index === this.#urlIndex ? this.#lastError : null,
+      lagBlocks: null,
+      latencyMs: null,
+      callsPerSecond: null,
+      capabilities: null,
     }))
   }
 
@@ -107,7 +113,10 @@ export class HeadSubscription {
       if (message['id'] === CHAIN_ID_REQUEST) return this.#onChainId(socket, message)
       if (message['id'] === SUBSCRIBE_REQUEST) return this.#onSubscribed(socket, message)
       const params = message['params']
-      if (message['method'] === 'eth_subscription' && isObject(params)) {
+      if (!this.#subscribed || message['method'] !== 'eth_subscription' || !isObject(params)) return
+      if (params['subscription'] === this.#subscriptionId) {
+        // Not before: one that takes subscriptions and then hangs up is no better than one that refuses them.
+        this.#failures = 0
         this.#options.onHead(decodeHeader(params['result']))
       }
     } catch (error) {
@@ -136,7 +145,7 @@ export class HeadSubscription {
     }
     this.#onceSubscribed()
     this.#subscribed = true
-    this.#failures = 0
+    this.#subscriptionId = message['result']
     this.#lastError = null
     this.#logger.info({}, 'websocket subscribed to new heads')
     this.#options.onChange()
@@ -144,6 +153,7 @@ export class HeadSubscription {
 
   #onClose(host: string): void {
     this.#subscribed = false
+    this.#subscriptionId = null
     this.#socket = null
     if (this.#closed) return
     this.#failures += 1

@@ -4,11 +4,20 @@ import type { Logger } from '../../model/logger.js'
 import { EndpointSecrets } from './endpoint-secrets.js'
 import type { NodeTransport } from './node-transport.js'
 import { isObject } from './quantity.js'
-import { MalformedAnswerError, NodeError, RateLimitedError, TransportError, classifyNodeError } from './rpc-errors.js'
+import {
+  BatchRefusedError,
+  MalformedAnswerError,
+  NodeError,
+  RateLimitedError,
+  TransportError,
+  classifyNodeError,
+} from './rpc-errors.js'
 
 export const REQUEST_TIMEOUT_MS = 10_000
 /** An answer larger than this is not read: no block and no batch of ours comes near. */
 const RESPONSE_BYTES_MAX = 64 * 1024 * 1024
+/** A longer wish to be left alone than this is not believed. */
+const RETRY_AFTER_MS_MAX = 10 * 60_000
 
 export interface RpcCall {
   readonly method: string
@@ -120,7 +129,8 @@ export class HttpEndpoint {
     const response = await this.#fetch(body, signal)
     const text = await this.#readText(response)
     if (response.status === 429) {
-      throw new RateLimitedError('HTTP 429 from the endpoint', retryAfterMs(response.headers.get('retry-after')))
+      const retryAfter = response.headers.get('retry-after')
+      throw new RateLimitedError('HTTP 429 from the endpoint', retryAfterMs(retryAfter, this.#clock.timeOfDayMs()))
     }
     // A larger request than the endpoint takes: it never works, a smaller one does.
     if (response.status === 413) throw new NodeError('HTTP 413 from the endpoint: the request is too large', 413)
@@ -130,11 +140,13 @@ export class HttpEndpoint {
     } catch {
       // Cleaned before it is cut, or half a key would be left; without the cause, whose text repeats the answer.
       const shown = this.#secrets.clean(text.slice(0, 10_000)).slice(0, 120)
-      if (!response.ok) throw new TransportError(`HTTP ${response.status} from the endpoint: ${shown}`)
+      if (!response.ok) throw new TransportError(`HTTP ${response.status} from the endpoint: ${shown}`, response.status)
       throw new MalformedAnswerError(`expected JSON from the endpoint, got ${JSON.stringify(shown)}`)
     }
     // Some nodes send proper JSON-RPC errors with a status of 4xx or 5xx; anything else with one is no answer.
-    if (!response.ok && !isAnswer(answer)) throw new TransportError(`HTTP ${response.status} from the endpoint`)
+    if (!response.ok && !isAnswer(answer)) {
+      throw new TransportError(`HTTP ${response.status} from the endpoint`, response.status)
+    }
     return answer
   }
 
@@ -183,8 +195,18 @@ export class HttpEndpoint {
     const byId = new Map<unknown, Readonly<Record<string, unknown>>>()
     for (const item of answers) if (isObject(item)) byId.set(item['id'], item)
     const alone = answers[0]
-    // A batch refused as a whole comes back as one error without an id of ours.
-    if (answers.length === 1 && isObject(alone) && isObject(alone['error']) && alone['id'] === null) {
+    // A batch refused as a whole comes back as one object, or as one error without an id of ours.
+    if (calls.length > 1 && answers.length === 1 && isObject(alone) && (alone === answer || alone['id'] === null)) {
+      const error = isObject(alone['error']) ? this.#nodeError(alone['error']) : null
+      const refused =
+        error === null
+          ? new BatchRefusedError('expected a list of answers, got one object', 0)
+          : error instanceof NodeError
+            ? new BatchRefusedError(error.message, error.rpcCode)
+            : error
+      return calls.map(() => ({ ok: false, error: refused }))
+    }
+    if (isObject(alone) && isObject(alone['error']) && alone['id'] === null) {
       const error = this.#nodeError(alone['error'])
       return calls.map(() => ({ ok: false, error }))
     }
@@ -218,9 +240,10 @@ function isAnswer(answer: unknown): boolean {
   return isObject(item) && ('result' in item || 'error' in item)
 }
 
-function retryAfterMs(header: string | null): number | undefined {
+/** A header that says seconds, or a time of day. */
+function retryAfterMs(header: string | null, timeOfDayMs: number): number | undefined {
   if (header === null) return undefined
   const seconds = Number(header)
-  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.now()
-  return Number.isFinite(waitMs) && waitMs >= 0 ? Math.min(waitMs, 60_000) : undefined
+  const waitMs = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - timeOfDayMs
+  return Number.isFinite(waitMs) && waitMs >= 0 ? Math.min(waitMs, RETRY_AFTER_MS_MAX) : undefined
 }

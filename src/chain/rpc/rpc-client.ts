@@ -1,10 +1,14 @@
+import { setMaxListeners } from 'node:events'
+
 import type { Clock } from '../../model/clock.js'
 import type { EndpointStatus } from '../../model/chain-state.js'
 import { RetryableError, TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import { chooseEndpoint } from './choose-endpoint.js'
+import type { LearnedCapabilities } from './endpoint-capabilities.js'
 import type { NodeTransport } from './node-transport.js'
-import { HttpEndpoint } from './http-endpoint.js'
 import type { RpcCall, RpcOutcome } from './http-endpoint.js'
+import { PooledEndpoint } from './pooled-endpoint.js'
 import { decodeQuantity } from './quantity.js'
 import {
   AllEndpointsFailedError,
@@ -14,33 +18,45 @@ import {
   WrongChainError,
 } from './rpc-errors.js'
 
-/** Tries of one piece of work, over all endpoints. */
-const ATTEMPTS_MAX = 5
+/** Tries of one piece of work, over all endpoints; with many endpoints each gets one. */
+const ATTEMPTS_MIN = 5
 const BACKOFF_MS = 100
 const BACKOFF_MS_MAX = 2000
-/** How long an endpoint that failed is passed over while another one is left. */
-const DOWN_MS = 2000
-const DOWN_MS_MAX = 60_000
+/** When every endpoint wants to be left alone for longer than this, that is said at once. */
+const REST_WAIT_MS_MAX = 30_000
+/** An endpoint that is less preferred is used for so long before the order is looked at again. */
+const PREFER_AGAIN_MS = 60_000
+/** Endpoints that are not in use are looked at this often, to know their lag and their chain. */
+const SURVEY_MS = 60_000
+/** When the chain seems to stand still, the others are looked at, but not more often than this. */
+const LOOK_AROUND_MS = 5000
+/** A head this far above all others is a fault, not a measure of the others' lag. */
+const HEAD_LEAP_BLOCKS = 1000n
 
 /** What work on one endpoint may do. All of it goes to the same node, so its answers belong together. */
 export interface EndpointSession {
   readonly host: string
+  /** Which endpoint of the pool it is. */
+  readonly place: number
   /** What was learned of the endpoint, kept as long as the endpoint is. */
   readonly memory: Map<string, unknown>
+  readonly capabilities: LearnedCapabilities
   request(method: string, params: readonly unknown[]): Promise<unknown>
   /** Outcomes in the order of the calls. A failure that may pass is thrown; a node's own error is an outcome. */
   batch(calls: readonly RpcCall[]): Promise<readonly RpcOutcome[]>
+  /** Tells the pool of the newest block that this endpoint has shown. */
+  sawHead(head: bigint): void
 }
 
-interface EndpointState {
-  readonly endpoint: HttpEndpoint
-  readonly memory: Map<string, unknown>
-  /** The chain id was checked since the last failure. */
-  verified: boolean
-  failures: number
-  downUntilMs: number
-  lastError: string | null
+export interface RunOptions {
+  /** Prefers an endpoint other than the one used last: for a second opinion. */
+  readonly elsewhere?: boolean
 }
+
+/** What one endpoint said when all were asked. */
+export type EndpointVoice<Result> =
+  | { readonly ok: true; readonly place: number; readonly result: Result }
+  | { readonly ok: false; readonly place: number; readonly error: unknown }
 
 export interface RpcClientOptions {
   readonly chainId: bigint
@@ -52,14 +68,17 @@ export interface RpcClientOptions {
   readonly signal: AbortSignal
 }
 
-/** The endpoints of one chain: stays with one while it works, tries the others when it does not. */
+/** The endpoints of one chain: stays with one while it does well, tries the others when it does not. */
 export class RpcClient {
   readonly #chainId: bigint
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #signal: AbortSignal
-  readonly #states: readonly EndpointState[]
-  #preferred = 0
+  readonly #endpoints: readonly PooledEndpoint[]
+  #inUse: number | null = null
+  #chosenAtMs = 0
+  #surveyedAtMs: number[]
+  readonly #surveyed = new Set<number>()
   readonly requests: Map<string, number> = new Map()
   readonly errors: Map<string, number> = new Map()
 
@@ -68,21 +87,14 @@ export class RpcClient {
     this.#logger = options.logger
     this.#clock = options.clock
     this.#signal = options.signal
+    // Each request under way listens; the gates bound how many there are.
+    setMaxListeners(0, options.signal)
     const onRequest = (method: string): void => void this.requests.set(method, (this.requests.get(method) ?? 0) + 1)
-    this.#states = options.urls.map((url) => ({
-      endpoint: new HttpEndpoint({
-        url,
-        clock: options.clock,
-        transport: options.transport,
-        logger: options.logger,
-        onRequest,
-      }),
-      memory: new Map(),
-      verified: false,
-      failures: 0,
-      downUntilMs: 0,
-      lastError: null,
-    }))
+    const { chainId, clock, transport, logger } = options
+    this.#endpoints = options.urls.map(
+      (url, place) => new PooledEndpoint({ chainId, place, url, clock, transport, logger, onRequest }),
+    )
+    this.#surveyedAtMs = options.urls.map(() => clock.monotonicMs())
   }
 
   get clock(): Clock {
@@ -93,13 +105,13 @@ export class RpcClient {
     return this.#signal
   }
 
+  /** How many endpoints there are. */
+  get size(): number {
+    return this.#endpoints.length
+  }
+
   endpoints(): readonly EndpointStatus[] {
-    return this.#states.map(({ endpoint, failures, lastError }) => ({
-      host: endpoint.host,
-      transport: 'http',
-      healthy: failures === 0,
-      lastError,
-    }))
+    return this.#endpoints.map((endpoint) => endpoint.status())
   }
 
   request(method: string, params: readonly unknown[]): Promise<unknown> {
@@ -115,106 +127,179 @@ export class RpcClient {
    *
    * @throws {TidemarkError} the node's own error at once; the last failure when no try succeeded.
    */
-  async run<Result>(work: (session: EndpointSession) => Promise<Result>): Promise<Result> {
+  async run<Result>(work: (session: EndpointSession) => Promise<Result>, options: RunOptions = {}): Promise<Result> {
+    const attemptsMax = Math.max(ATTEMPTS_MIN, this.#endpoints.length)
+    const avoided = new Set<number>(options.elsewhere === true && this.#inUse !== null ? [this.#inUse] : [])
     let lastError: unknown
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      if (attempt > 0) await this.#backOff(attempt, lastError)
+    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
+      if (attempt > 0) await this.#backOff(attempt, lastError, avoided)
       this.#signal.throwIfAborted()
-      const state = this.#choose()
+      const endpoint = this.#choose(avoided)
+      if (options.elsewhere !== true) this.#use(endpoint.place)
       try {
-        await this.#verify(state)
-        const result = await work(this.#session(state))
-        this.#recovered(state)
+        await endpoint.verify(this.#signal)
+        const result = await work(this.#session(endpoint, this.#signal))
+        endpoint.succeeded()
+        this.#survey()
         return result
       } catch (error) {
         if (this.#signal.aborted) throw error
         lastError = error
-        this.#failed(state, error)
+        this.#failed(endpoint, error)
         if (!(error instanceof RetryableError) && !(error instanceof WrongChainError)) throw error
+        avoided.add(endpoint.place)
       }
     }
     if (lastError instanceof BlockUnavailableError || lastError instanceof StateUnavailableError) throw lastError
-    throw new AllEndpointsFailedError(`no endpoint answered after ${ATTEMPTS_MAX} tries: ${messageOf(lastError)}`, {
+    throw new AllEndpointsFailedError(`no endpoint answered after ${attemptsMax} tries: ${messageOf(lastError)}`, {
       cause: lastError,
       hint: 'Check the RPC URLs of this chain and the provider’s status.',
     })
   }
 
-  #session(state: EndpointState): EndpointSession {
-    const { endpoint, memory } = state
-    return {
-      host: endpoint.host,
-      memory,
-      request: (method, params) => endpoint.request({ method, params }, this.#signal),
-      batch: async (calls) => {
-        if (calls.length === 0) return []
-        const outcomes = await endpoint.batch(calls, this.#signal)
-        for (const outcome of outcomes) if (!outcome.ok && outcome.error.retryable) throw outcome.error
-        return outcomes
-      },
+  /**
+   * Asks every endpoint at once that is not down, without moving to another one: for questions on which they should
+   * agree.
+   *
+   * @param timeoutMs after which an endpoint counts as silent
+   */
+  async askEach<Result>(
+    work: (session: EndpointSession) => Promise<Result>,
+    timeoutMs: number,
+  ): Promise<readonly EndpointVoice<Result>[]> {
+    const limit = new AbortController()
+    const callOff = this.#clock.schedule(timeoutMs, () => limit.abort())
+    const signal = AbortSignal.any([this.#signal, limit.signal])
+    const asked = this.#endpoints.filter(({ health }) => health.downMs === 0)
+    try {
+      return await Promise.all(
+        (asked.length === 0 ? this.#endpoints : asked).map(async (endpoint): Promise<EndpointVoice<Result>> => {
+          const { place } = endpoint
+          try {
+            await endpoint.verify(signal)
+            return { ok: true, place, result: await work(this.#session(endpoint, signal)) }
+          } catch (error) {
+            // Too slow for a question is not too slow for work.
+            if (!signal.aborted) this.#failed(endpoint, error)
+            return { ok: false, place, error }
+          }
+        }),
+      )
+    } finally {
+      callOff()
+      this.#signal.throwIfAborted()
     }
   }
 
-  /** The preferred endpoint, unless it is down and another one is up; the one that is back soonest when all are down. */
-  #choose(): EndpointState {
+  /** Looks at the endpoints that are not in use, beside the work: the one in use may be the one that stands still. */
+  lookAround(): void {
     const nowMs = this.#clock.monotonicMs()
-    const inOrder = this.#states.map((_, offset) => (this.#preferred + offset) % this.#states.length)
-    const usable = inOrder.find((index) => (this.#states[index]?.downUntilMs ?? Infinity) <= nowMs)
-    const soonest = inOrder.toSorted(
-      (a, b) => (this.#states[a]?.downUntilMs ?? 0) - (this.#states[b]?.downUntilMs ?? 0),
-    )[0]
-    this.#preferred = usable ?? soonest ?? 0
-    const state = this.#states[this.#preferred]
-    if (state === undefined) throw new AllEndpointsFailedError(`chain ${this.#chainId} has no RPC endpoint`)
-    return state
+    this.#surveyedAtMs = this.#surveyedAtMs.map((atMs) =>
+      nowMs - atMs < LOOK_AROUND_MS ? atMs : Number.NEGATIVE_INFINITY,
+    )
+    this.#survey()
   }
 
-  async #verify(state: EndpointState): Promise<void> {
-    if (state.verified) return
-    const answer = await state.endpoint.request({ method: 'eth_chainId', params: [] }, this.#signal)
-    const served = decodeQuantity(answer, 'eth_chainId')
-    if (served !== this.#chainId) {
-      throw new WrongChainError(
-        `endpoint ${state.endpoint.host}: expected chain id ${this.#chainId}, the endpoint serves ${served}`,
-        { hint: 'Correct the RPC URL; the endpoint is not used until it serves the right chain.' },
+  /** Leaves the endpoint in use for another one that is well, if there is one: what it says is in doubt. */
+  turnAway(): void {
+    if (this.#inUse === null) return
+    this.#use(this.#choose(new Set([this.#inUse])).place)
+  }
+
+  #session(endpoint: PooledEndpoint, signal: AbortSignal): EndpointSession {
+    const { host, place, memory, capabilities } = endpoint
+    return {
+      host,
+      place,
+      memory,
+      capabilities,
+      request: (method, params) => endpoint.request({ method, params }, signal),
+      batch: (calls) => endpoint.batch(calls, signal),
+      sawHead: (head) => endpoint.health.sawHead(head, this.#bestHead(head)),
+    }
+  }
+
+  /** @param avoided places that were tried; they are used again only when nothing else is well */
+  #choose(avoided: ReadonlySet<number>): PooledEndpoint {
+    const others = this.#endpoints.filter(({ place, health }) => !avoided.has(place) && health.downMs === 0)
+    const candidates = others.length > 0 ? others : this.#endpoints
+    if (candidates.length === 0) throw new AllEndpointsFailedError(`chain ${this.#chainId} has no RPC endpoint`)
+    const afresh = this.#clock.monotonicMs() - this.#chosenAtMs >= PREFER_AGAIN_MS
+    const inUse = afresh ? -1 : candidates.findIndex(({ place }) => place === this.#inUse)
+    const states = candidates.map(({ health, gate }) => ({
+      downMs: Math.max(health.downMs, gate.restMs),
+      failures: health.failures,
+      costMs: health.costMs,
+    }))
+    const chosen = candidates[chooseEndpoint(states, inUse === -1 ? null : inUse)]
+    if (chosen === undefined) throw new Error('invariant: an endpoint is chosen among the candidates')
+    if (chosen.gate.restMs > REST_WAIT_MS_MAX) {
+      throw new AllEndpointsFailedError(
+        `every endpoint asks to be left alone, the first for another ${Math.ceil(chosen.gate.restMs / 1000)} s`,
+        { hint: 'The provider’s plan may be used up; another endpoint helps.' },
       )
     }
-    state.verified = true
-    this.#logger.info({ endpoint: state.endpoint.host, chainId: this.#chainId.toString() }, 'rpc endpoint connected')
+    return chosen
   }
 
-  #recovered(state: EndpointState): void {
-    if (state.failures > 0) this.#logger.info({ endpoint: state.endpoint.host }, 'rpc endpoint works again')
-    state.failures = 0
-    state.downUntilMs = 0
-    state.lastError = null
+  #use(place: number): void {
+    if (place !== this.#inUse || this.#clock.monotonicMs() - this.#chosenAtMs >= PREFER_AGAIN_MS) {
+      this.#chosenAtMs = this.#clock.monotonicMs()
+    }
+    if (this.#inUse !== null && place !== this.#inUse) {
+      this.#logger.info({ endpoint: this.#endpoints[place]?.host }, 'another rpc endpoint is used')
+    }
+    this.#inUse = place
   }
 
-  #failed(state: EndpointState, error: unknown): void {
+  #bestHead(head: bigint): bigint {
+    const heads = [head, ...this.#endpoints.flatMap(({ health }) => (health.head === null ? [] : [health.head]))]
+    const [best = head, second = best] = heads.toSorted((a, b) => (a < b ? 1 : -1))
+    return best - second > HEAD_LEAP_BLOCKS ? second : best
+  }
+
+  #failed(endpoint: PooledEndpoint, error: unknown): void {
     const kind = error instanceof TidemarkError ? error.code : 'unexpected'
     this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1)
-    if (error instanceof BlockUnavailableError || error instanceof StateUnavailableError) {
-      // The node is well, it only lacks this block: another endpoint may have it.
-      this.#preferred = (this.#preferred + 1) % this.#states.length
-      return
-    }
-    if (!(error instanceof RetryableError) && !(error instanceof WrongChainError)) return
-    const message = messageOf(error)
-    if (state.failures === 0 || error instanceof WrongChainError) {
-      this.#logger.warn({ endpoint: state.endpoint.host, kind, error: message }, 'rpc endpoint failed')
-    }
-    state.failures += 1
-    state.lastError = message
-    state.verified = false
-    const restMs = error instanceof RateLimitedError ? error.retryAfterMs : undefined
-    const downMs = error instanceof WrongChainError ? DOWN_MS_MAX : Math.min(DOWN_MS_MAX, DOWN_MS * state.failures)
-    state.downUntilMs = this.#clock.monotonicMs() + (restMs ?? downMs)
+    // The node is well, it only lacks this block: another endpoint may have it.
+    if (error instanceof BlockUnavailableError || error instanceof StateUnavailableError) return
+    if (error instanceof RetryableError || error instanceof WrongChainError) endpoint.failed(error, kind)
   }
 
-  async #backOff(attempt: number, error: unknown): Promise<void> {
-    const asked = error instanceof RateLimitedError && this.#states.length === 1 ? error.retryAfterMs : undefined
-    const waitMs =
-      asked ?? Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + this.#clock.random() / 2)
+  /** Looks at the endpoints that are not in use, beside the work: whether they are back, their chain and their lag. */
+  #survey(): void {
+    if (this.#endpoints.length === 1) return
+    const nowMs = this.#clock.monotonicMs()
+    for (const endpoint of this.#endpoints) {
+      const { place, health } = endpoint
+      if (place === this.#inUse || health.downMs > 0 || this.#surveyed.has(place)) continue
+      if (health.failures === 0 && nowMs - (this.#surveyedAtMs[place] ?? 0) < SURVEY_MS) continue
+      this.#surveyedAtMs[place] = nowMs
+      this.#surveyed.add(place)
+      void this.#surveyOne(endpoint).finally(() => this.#surveyed.delete(place))
+    }
+  }
+
+  async #surveyOne(endpoint: PooledEndpoint): Promise<void> {
+    try {
+      await endpoint.verify(this.#signal)
+      const answer = await endpoint.request({ method: 'eth_blockNumber', params: [] }, this.#signal)
+      const head = decodeQuantity(answer, 'eth_blockNumber')
+      endpoint.health.sawHead(head, this.#bestHead(head))
+      endpoint.succeeded()
+    } catch (error) {
+      if (!this.#signal.aborted) this.#failed(endpoint, error)
+    }
+  }
+
+  /** The next endpoint is tried at once; when all were, the whole round waits. */
+  async #backOff(attempt: number, error: unknown, avoided: Set<number>): Promise<void> {
+    if (this.#endpoints.some(({ place, health }) => !avoided.has(place) && health.downMs === 0)) return
+    avoided.clear()
+    const asked = error instanceof RateLimitedError && this.#endpoints.length === 1 ? error.retryAfterMs : undefined
+    // The gate waits for as long as the endpoint asked.
+    if (asked !== undefined) return
+    const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + this.#clock.random() / 2)
     this.#logger.info({ attempt, waitMs: Math.round(waitMs), error: messageOf(error) }, 'rpc request is tried again')
     await this.#clock.sleep(waitMs, this.#signal)
   }

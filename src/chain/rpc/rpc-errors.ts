@@ -3,6 +3,13 @@ import { RetryableError, TidemarkError } from '../../model/errors.js'
 /** No answer came: refused, timed out, cut off, or an HTTP status that is no answer. Another endpoint may do. */
 export class TransportError extends RetryableError {
   readonly code = 'rpc_transport'
+  /** The HTTP status, where there was one. */
+  readonly httpStatus: number | undefined
+
+  constructor(message: string, httpStatus?: number) {
+    super(message)
+    this.httpStatus = httpStatus
+  }
 }
 
 /** The endpoint asks for fewer requests. */
@@ -42,6 +49,9 @@ export class NodeError extends TidemarkError {
     this.rpcCode = rpcCode
   }
 }
+
+/** The endpoint takes no batch, or none of this size: the calls may do one by one. */
+export class BatchRefusedError extends NodeError {}
 
 /** The endpoint serves another chain than the one it is configured for: it is never used. */
 export class WrongChainError extends TidemarkError {

@@ -1,3 +1,4 @@
+import { HistoryContradictionError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import type { CoverageInterval, HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BlockRef } from '../../model/block.js'
@@ -18,6 +19,7 @@ import { insertRecords } from './record-rows.js'
  * rewriting happens in between.
  *
  * @throws {CursorMovedError} when `to` is above the cursor, or not known to be canonical
+ * @throws {HistoryContradictionError}
  */
 export async function commitHistory(
   transaction: Queryable,
@@ -28,6 +30,7 @@ export async function commitHistory(
   if (cursor === null) throw cursorMoved(commit.chainId, commit.to)
   const grew = await growCoverage(transaction, commit, cursor)
   const plan = await planRecords(transaction, commit, cursor)
+  await checkEnd(transaction, commit, plan)
   await writeRecords(transaction, commit, plan)
   await keepNotes(transaction, commit)
   const { added, removed } = plan
@@ -55,7 +58,9 @@ async function lockCanonical(transaction: Queryable, chainId: bigint, to: BlockR
   const cursor = toBigInt(chains[0]?.cursor_number)
   const finalized = toBigInt(chains[0]?.finalized_number)
   if (cursor === null || to.number > cursor) return null
-  if (finalized !== null && to.number <= finalized) return cursor
+  // Where a chain tells no finality, a reorganisation deeper than the kept headers is not reckoned with.
+  const settled = finalized ?? cursor - BigInt(KEPT_HEADERS)
+  if (to.number <= settled) return cursor
   const known = await transaction.query({
     name: 'known-block',
     text: `
@@ -160,6 +165,35 @@ async function planRecords(transaction: Queryable, commit: HistoryCommit, cursor
   const linkedBefore = before !== null && (await seen(before.block.number, from - 1n))
   const linkedAfter = after !== null && (await seen(to.number + 1n, after.block.number - 1n))
   return planHistory({ before, inside, after, wanted: records, linkedBefore, linkedAfter })
+}
+
+/**
+ * Blocks after the rewritten ones, up to the next record, have the balance that stood at the end. Where they were read,
+ * another balance at the end would make them wrong. A check against the chain found just that and puts it right.
+ */
+async function checkEnd(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
+  const { positionId, to, reason } = commit
+  if (reason !== 'backfill' || plan.stoodAtEnd === plan.standsAtEnd) return
+  const rows = await transaction.query<{ block: string }>({
+    name: 'blocks-contradicted',
+    text: `
+      select greatest(from_number, $2::bigint + 1) as block
+      from tidemark.coverage
+      join tidemark.position on position.id = position_id
+      join tidemark.chain on chain.chain_id = position.chain_id
+      where position_id = $1 and (kind = 'exact' or to_number is null) and coalesce(to_number, cursor_number) > $2
+        and greatest(from_number, $2::bigint + 1) < coalesce(
+          (select min(block_number) from tidemark.balance_record where position_id = $1 and block_number > $2),
+          cursor_number + 1)
+      order by block limit 1`,
+    values: [positionId, to.number],
+  })
+  const block = rows[0]?.block
+  if (block === undefined) return
+  throw new HistoryContradictionError(
+    `position ${positionId}: expected the balance ${plan.stoodAtEnd ?? 'none'} at block ${to.number}, got ${plan.standsAtEnd ?? 'none'}, while block ${block} was read with the former`,
+    { hint: 'Rewrite history up to a block at which both agree, at the latest up to the cursor.' },
+  )
 }
 
 /** True when coverage of any kind has every block from `low` to `high`. */

@@ -22,6 +22,9 @@ export interface HistoryPlan {
   readonly dropped: readonly HistoryRow[]
   readonly added: number
   readonly removed: number
+  /** The balance at the last of the blocks, as it stood and as it will stand; null where no record says. */
+  readonly stoodAtEnd: bigint | null
+  readonly standsAtEnd: bigint | null
 }
 
 /**
@@ -41,6 +44,7 @@ export function planHistory(situation: HistorySituation): HistoryPlan {
     standing.push(keepKnown(linked, stored.get(row.block.number)))
     last = linked
   }
+  const standsAtEnd = last?.balance ?? null
   const written = standing.filter((row) => !sameRow(row, stored.get(row.block.number)))
   const dropped = inside.filter((row) => !standing.some((kept) => kept.block.number === row.block.number))
   const added = written.length
@@ -56,7 +60,8 @@ export function planHistory(situation: HistorySituation): HistoryPlan {
       written.push(linked)
     }
   }
-  return { written, dropped, added, removed }
+  const stoodAtEnd = (inside.at(-1) ?? before)?.balance ?? null
+  return { written, dropped, added, removed, stoodAtEnd, standsAtEnd }
 }
 
 /** @returns the record as it continues from the one before; null when it changes nothing. */

@@ -107,7 +107,12 @@ contract HostileNameToken {
         bytes memory head = bytes(unicode"<script>alert('symbol')</script>\u202E\u0000\u0007\u001B\u200B\u2066\r\n");
         bytes memory text = new bytes(head.length + 9960);
         for (uint256 i = 0; i < head.length; i++) text[i] = head[i];
-        for (uint256 i = head.length; i < text.length; i++) text[i] = "A";
+        // Word by word, which costs little gas; what lies past the end is not returned.
+        for (uint256 i = head.length; i < text.length; i += 32) {
+            assembly {
+                mstore(add(add(text, 32), i), 0x4141414141414141414141414141414141414141414141414141414141414141)
+            }
+        }
         return string(text);
     }
 }
