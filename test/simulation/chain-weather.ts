@@ -54,8 +54,9 @@ export function letWeatherLoose(options: WeatherOptions): void {
   let left: Hash | null = null
   const next = (): void => {
     scheduler.after(plan.blockTimeMs * (0.7 + 0.6 * lots.fraction()), self, `block of ${plan.chainId}`, () => {
-      if (!goesOn()) return
-      if (left !== null && lots.chance(0.7)) {
+      // In calm the chain goes on, and nothing else does: one that stands still is a trouble of its own.
+      if (!goesOn()) options.chain.mine()
+      else if (left !== null && lots.chance(0.7)) {
         options.chain.returnTo(left)
         options.count('reorganisations undone')
         left = null

@@ -45,6 +45,6 @@ export function drawFault(lots: Lots, kinds: readonly FaultKind[]): Fault {
     case 'heads-flood':
       return { kind, ...trigger, copies: lots.integer(2, 20) }
     default:
-      return { kind, ...trigger }
+      return { kind, ...trigger } as Fault
   }
 }

@@ -105,7 +105,6 @@ function drawFeatures(lots: Lots): Partial<NodeFeatures> {
     stateOverride: lots.pick([true, true, true, false, 'ignored']),
     traces: lots.pick([true, 'debug', 'trace', false]),
     receipts: lots.chance(0.8),
-    batch: lots.chance(0.9),
     callGasCap: lots.pick([50_000_000, 50_000_000, 10_000_000]),
     maxLogRange: lots.pick([Infinity, 10_000, 100]),
     prunedBelowDepth: lots.pick([null, null, null, 128]),

@@ -1,7 +1,8 @@
 import type { ChainConfig } from '../../src/config/config.js'
 import type { Address } from '../../src/model/address.js'
 import type { Hash, Token } from '../../src/model/position.js'
-import { createModelChain } from '../../src/testing/model-chain/model-chain.js'
+import { createModelChain } from '../../src/testing/model-chain/create-model-chain.js'
+import { drawActivity } from '../../src/testing/model-chain/draw-activity.js'
 import type { ModelChain } from '../../src/testing/model-chain/model-chain-types.js'
 import { modelTokenKinds } from '../../src/testing/model-chain/model-token.js'
 import type { ChainTruth, TruthBlock } from './chain-truth.js'
@@ -51,7 +52,7 @@ export class SimulatedChain implements ChainTruth {
         new SimulatedNode({ ...options, endpoint, nodesLie: plan.nodesLie, node: this.#chain.node(endpoint.features) }),
     )
     const tokens = this.#chain.tokens.map(({ address }) => address)
-    const configured = tokens.slice(0, Math.ceil(tokens.length / 2))
+    const configured = tokens.slice(0, Math.floor(tokens.length / 2))
     this.runtimeTokens = tokens.slice(configured.length)
     this.config = {
       chainId: plan.chainId,
@@ -136,23 +137,21 @@ export class SimulatedChain implements ChainTruth {
 
   reorganise(depth: number, blocks: number): void {
     this.#count('blocks', blocks)
-    this.#chain.reorg(depth, blocks)
+    this.#chain.reorg(depth, blocks, () => (draft) => drawActivity(draft, this.#activity))
   }
 
   returnTo(head: Hash): void {
     this.#chain.switchTo(head)
-    this.mine()
   }
 
   setReachable(reachable: boolean): void {
     for (const node of this.#nodes) node.setReachable(reachable)
   }
 
-  /** All nodes are well from now on, and one more block comes. */
+  /** All nodes are well from now on. */
   becalm(): void {
     for (const node of this.#nodes) node.becalm()
     this.setReachable(true)
-    this.mine()
   }
 
   #count(fact: string, by = 1): void {
