@@ -4,6 +4,7 @@ import type { Config } from './config/config.js'
 import type { EventLog } from './events/event-log.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
+import type { LedgerStanding } from './ledger/chain-ledger.js'
 import type { CoverageInterval } from './ledger/ledger-store.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
@@ -97,6 +98,8 @@ export interface ChainMetrics extends ChainCounters {
   readonly processed: bigint | null
   readonly lagSeconds: number | null
   readonly positions: number
+  /** Positions by how their newest blocks are known; `unseen` ones cannot be read at the moment. */
+  readonly standing: LedgerStanding
   readonly rpcRequests: Readonly<Record<string, number>>
   readonly rpcErrors: Readonly<Record<string, number>>
 }
@@ -402,6 +405,7 @@ export class BalanceManager {
           processed: summary?.processed ?? null,
           lagSeconds: summary?.lagSeconds ?? null,
           positions: worker.positions,
+          standing: worker.standing,
           rpcRequests: Object.fromEntries(worker.rpcRequests),
           rpcErrors: Object.fromEntries(worker.rpcErrors),
         }

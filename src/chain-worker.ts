@@ -6,6 +6,7 @@ import { RpcClient } from './chain/rpc/rpc-client.js'
 import { watchChain } from './chain/watch-chain.js'
 import type { ChainConfig } from './config/config.js'
 import { ChainLedger } from './ledger/chain-ledger.js'
+import type { LedgerStanding } from './ledger/chain-ledger.js'
 import { StoredBalanceError } from './ledger/history/prove-stored.js'
 import type { HistorySource } from './ledger/history/history-source.js'
 import type { LedgerStore } from './ledger/ledger-store.js'
@@ -96,6 +97,10 @@ export class ChainWorker {
 
   get positions(): number {
     return this.#positions
+  }
+
+  get standing(): LedgerStanding {
+    return this.#ledger?.standing ?? { exact: 0, sampled: 0, unseen: 0 }
   }
 
   get rpcRequests(): ReadonlyMap<string, number> {

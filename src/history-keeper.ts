@@ -13,11 +13,15 @@ import type { HistoryScope } from './ledger/history/history-scope.js'
 import { sampleOf, selectPositions } from './ledger/history/select-positions.js'
 import { verifyHistory } from './ledger/history/verify-history.js'
 import type { VerifyProgress, VerifyReport } from './ledger/history/verify-history.js'
+import { CursorMovedError } from './ledger/ledger-store.js'
 import type { LedgerStore } from './ledger/ledger-store.js'
 import type { Address } from './model/address.js'
 import type { Clock } from './model/clock.js'
 import type { Logger } from './model/logger.js'
 import type { Token } from './model/position.js'
+
+/** Tries of one chain, each of which was overtaken by a reorganisation. */
+const ATTEMPTS_MAX = 5
 
 /** Which part of the history is meant. Bounds are inclusive; without an upper one it is the newest processed block. */
 export interface HistorySelection {
@@ -57,6 +61,12 @@ export interface HistoryKeeperOptions {
   readonly logger: Logger
   /** Called when events may have been appended. */
   readonly onCommitted?: (() => void) | undefined
+}
+
+interface ChainRun {
+  readonly chain: ChainConfig
+  readonly selection: HistorySelection
+  readonly signal: AbortSignal
 }
 
 /**
@@ -133,12 +143,30 @@ export class HistoryKeeper {
     const reports: Report[] = []
     for (const chain of this.#options.chains) {
       if (selection.chainId !== undefined && selection.chainId !== chain.chainId) continue
-      const { scope, client } = await this.#open(chain, signal)
-      const { fromBlock, fromTime } = selection
-      const from = fromTime === undefined ? fromBlock : await findBlockAt(scope, fromTime, scope.cursor.number)
-      reports.push(await work(scope, from ?? 0n, client))
+      reports.push(await this.#runChain({ chain, selection, signal }, work))
     }
     return reports
+  }
+
+  /** A reorganisation that came between makes what was found out of date: the work goes on from what is stored. */
+  async #runChain<Report>(
+    { chain, selection, signal }: ChainRun,
+    work: (scope: HistoryScope, from: bigint, client: RpcClient) => Promise<Report>,
+  ): Promise<Report> {
+    const { fromBlock, fromTime } = selection
+    for (let attempt = 1; ; attempt += 1) {
+      const ended = new AbortController()
+      const { scope, client } = await this.#open(chain, AbortSignal.any([signal, ended.signal]))
+      try {
+        const from = fromTime === undefined ? fromBlock : await findBlockAt(scope, fromTime, scope.cursor.number)
+        return await work(scope, from ?? 0n, client)
+      } catch (error) {
+        if (!(error instanceof CursorMovedError) || attempt === ATTEMPTS_MAX) throw error
+        scope.logger.info({ attempt }, 'the chain was reorganised meanwhile, going on from what is stored')
+      } finally {
+        ended.abort()
+      }
+    }
   }
 
   /** With a client of its own, so that what it learns and how often it asks is no matter of those who follow the chain. */

@@ -20,6 +20,7 @@ import { fetchFinality } from './head/fetch-finality.js'
 import { fetchGenesisHash, fetchHeadersByNumber } from './head/fetch-headers.js'
 import type { HeadSource } from './head/head-source.js'
 import { stepTowards } from './head/step-towards.js'
+import { DENSE_BLOCKS_MAX, SLICE_BLOCKS, searchSlice } from './history/search-slice.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
 import {
@@ -31,13 +32,20 @@ import {
 
 /** Headers stored at the first start, so that a reorganisation of the first blocks can be linked. */
 const FIRST_HEADERS = 64n
-/** Missed blocks that are read one by one; beyond that the gap is declared and history goes on at the head. */
-export const CATCH_UP_BLOCKS_MAX = 5000n
+/** Missed blocks that are searched; beyond that the gap is declared and history goes on at the head. */
+export const CATCH_UP_BLOCKS_MAX = 20_000n
+/** So few missed blocks are read one by one, like those that are not missed. */
+const EXTEND_BLOCKS_MAX = 8n
+/** A long search ends so far below the head that the blocks after it can be linked, and are searched densely. */
+const NEAR_HEAD_BLOCKS = 64n
 const FINALITY_INTERVAL_MS = 12_000
 /** Readings of one block that may differ before its endpoint is given up for the moment. */
 const READING_ROUNDS_MAX = 4
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
 const FINALITY_BLOCKS = 16
+
+/** Blocks whose state every node keeps. */
+const RECENT_BLOCKS = 128n
 
 export interface WatchChainOptions {
   readonly client: RpcClient
@@ -118,6 +126,13 @@ class ChainWatch {
           `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`,
         )
       }
+      if (cursor !== undefined && head.number - cursor.number > EXTEND_BLOCKS_MAX) {
+        // A block at the tip is read by itself: a node may answer for it out of the next one's state.
+        yield await this.#catchUp(cursor, head)
+        const reached = view.headers.at(-1)
+        if (reached !== undefined) status.processed(reached)
+        continue
+      }
       const step = await stepTowards(head, this.#options)
       switch (step.kind) {
         case 'none':
@@ -132,6 +147,40 @@ class ChainWatch {
           break
       }
     }
+  }
+
+  /** One step of making up for missed blocks: a span of them, unless the cursor was reorganised or their state is gone. */
+  async #catchUp(cursor: BlockHeader, head: BlockHeader): Promise<ChainEvent> {
+    const reorg = await this.#settle(cursor)
+    if (reorg !== null) return reorg
+    const { client, heads, view, logger } = this.#options
+    const number = spanEnd(cursor.number, head.number)
+    const [target] = await heads.byNumber(number, 1)
+    if (target === undefined) throw new BlockUnavailableError(`the node does not have block ${number}`)
+    const watched = [...(await view.positions()).values()]
+    const positions = watched.map((position) => ({ ...position, balance: position.lastBalance }))
+    try {
+      const slice = await searchSlice({ client, logger }, { from: cursor, to: target, positions })
+      return { kind: 'span', span: { target, ...slice, finality: view.finality } }
+    } catch (error) {
+      if (!(await this.#isStateGone(error, { cursor, target, head }))) throw error
+      return this.#gap(head, `no endpoint has the state of blocks ${cursor.number + 1n} to ${number} any more`)
+    }
+  }
+
+  /** Some nodes say of a block whose state they threw away that they do not know it, and list it as canonical still. */
+  async #isStateGone(
+    error: unknown,
+    {
+      cursor,
+      target,
+      head,
+    }: { readonly cursor: BlockHeader; readonly target: BlockHeader; readonly head: BlockHeader },
+  ): Promise<boolean> {
+    if (error instanceof StateUnavailableError) return true
+    if (!(error instanceof BlockUnavailableError) || head.number - cursor.number <= RECENT_BLOCKS) return false
+    const [present] = await this.#options.heads.byNumber(target.number, 1)
+    return present?.hash === target.hash && (await this.#settle(cursor)) === null
   }
 
   /** Finality is asked for now and then: it moves by minutes, and costs two requests. */
@@ -235,6 +284,13 @@ class ChainWatch {
     const headers = await fetchHeadersByNumber(client, first, Number(head.number - first))
     return linkedSuffix(headers, head)
   }
+}
+
+/** Far from the head a whole slice, else up to the block before the head. */
+function spanEnd(cursor: bigint, head: bigint): bigint {
+  if (head - 1n - cursor <= DENSE_BLOCKS_MAX) return head - 1n
+  const slice = cursor + SLICE_BLOCKS
+  return slice < head - NEAR_HEAD_BLOCKS ? slice : head - NEAR_HEAD_BLOCKS
 }
 
 /** Nodes do not always have the older headers, and a reorganisation may fall between two answers. */

@@ -2,6 +2,7 @@ import { readMetadata } from '../chain/balances/read-metadata.js'
 import { fetchLatestHeader } from '../chain/head/fetch-headers.js'
 import { HeadSubscription } from '../chain/rpc/head-subscription.js'
 import type { NodeTransport } from '../chain/rpc/node-transport.js'
+import { probeEndpoints } from '../chain/rpc/probe-endpoint.js'
 import { RpcClient } from '../chain/rpc/rpc-client.js'
 import type { ChainConfig } from '../config/config.js'
 import { toChecksumAddress } from '../model/address.js'
@@ -42,7 +43,8 @@ export async function* examineChain(chain: ChainConfig, world: World): AsyncGene
       heads.push({ host, head })
       working ??= client
       yield headFinding(host, head, { tookMs, nowMs: world.clock.timeOfDayMs() })
-      yield* describeCapabilities(client, { host, head, chain })
+      const [voice] = await probeEndpoints(client)
+      if (voice?.ok === true) yield* describeCapabilities(host, head, voice.result.capabilities)
     } catch (error) {
       if (world.signal.aborted) throw error
       yield failure(host, error)

@@ -57,6 +57,7 @@ function failureFinding(subject: string, error: unknown): Finding {
   if (error instanceof TidemarkError && error.code === 'data_directory_locked') {
     return { area: 'database', subject, level: 'ok', text: `a running Tidemark has it: ${error.message}` }
   }
-  const advice = error instanceof TidemarkError ? error.hint : undefined
+  const hint = error instanceof TidemarkError ? error.hint : undefined
+  const advice = hint ?? 'Check the address, the user’s rights, and that the server runs.'
   return { area: 'database', subject, level: 'problem', text: messageOf(error), advice }
 }

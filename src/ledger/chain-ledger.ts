@@ -9,7 +9,7 @@ import { decideSpan } from './decide-span.js'
 import { describeTokens } from './describe-tokens.js'
 import type { HistoryContext } from './history/history-scope.js'
 import type { HistorySource } from './history/history-source.js'
-import { StoredBalanceError, proveStored } from './history/prove-stored.js'
+import { StoredBalanceError, doubtfulInBlock, doubtfulInSpan, proveStored } from './history/prove-stored.js'
 import { syncLedger } from './history/sync-ledger.js'
 import type { SyncReport } from './history/sync-ledger.js'
 import { KEPT_HEADERS } from './ledger-store.js'
@@ -27,6 +27,9 @@ export interface ChainLedgerOptions {
   /** Called when a repair may have appended events. */
   readonly onCommitted?: (() => void) | undefined
 }
+
+/** Positions by how their newest blocks are known; `unseen` ones cannot be read, or were not read yet. */
+export type LedgerStanding = Readonly<Record<'exact' | 'sampled' | 'unseen', number>>
 
 /**
  * The ledger of one chain: takes chain events in order and commits each one.
@@ -93,6 +96,15 @@ export class ChainLedger {
     return this.#positions
   }
 
+  /** How many positions are known in which way at the cursor, as far as they were read since they were loaded. */
+  get standing(): LedgerStanding {
+    const standing = { exact: 0, sampled: 0, unseen: 0 }
+    for (const { covered, accruing } of this.#positions.values()) {
+      standing[covered ? (accruing ? 'sampled' : 'exact') : 'unseen'] += 1
+    }
+    return standing
+  }
+
   knownBlocks(below: bigint, limit: number): Promise<readonly BlockRef[]> {
     return this.#store.knownBlocks(this.#chainId, below, limit)
   }
@@ -145,7 +157,7 @@ export class ChainLedger {
 
   async #applyBlock(observation: BlockObservation): Promise<number> {
     const { header, finality, metadata } = observation
-    if (this.#unproven) await this.#proveStored(observation)
+    if (this.#unproven) await this.#proveStored(doubtfulInBlock(this.#positions, observation))
     const accruing = this.#accruals.observe(this.#positions, observation)
     const decision = decideBlock(this.#positions, observation, this.#accruals.sampledAtSeconds)
     const commit: BlockCommit = {
@@ -181,10 +193,10 @@ export class ChainLedger {
   }
 
   /** @throws {StoredBalanceError} when a stored balance was wrong: it is right now, and the block is to be read again. */
-  async #proveStored(observation: BlockObservation): Promise<void> {
+  async #proveStored(doubtful: readonly StoredPosition[]): Promise<void> {
     const { cursor } = this
     if (cursor !== undefined) {
-      const report = await proveStored(this.#history, { cursor, positions: this.#positions, observation })
+      const report = await proveStored(this.#history, { cursor, doubtful })
       if (report.defects > 0) {
         this.#forget()
         throw new StoredBalanceError(report)
@@ -196,6 +208,7 @@ export class ChainLedger {
   async #applySpan(span: SpanObservation): Promise<number> {
     const { target, headers, finality } = span
     const parent = this.#cursorOrThrow()
+    if (this.#unproven) await this.#proveStored(doubtfulInSpan(this.#positions, span, parent))
     const sampledAtSeconds = this.#accruals.sampledAtSeconds
     const decision = decideSpan({ positions: this.#positions, parent, sampledAtSeconds }, span)
     await this.#store.commitSpan({ chainId: this.#chainId, parent, headers, finality, ...decision })

@@ -1,6 +1,9 @@
+import { networkTransport } from '../../src/chain/rpc/node-transport.js'
 import type { ChainConfig } from '../../src/config/config.js'
 import { BalanceManager } from '../../src/index.js'
 import type { Address, BalanceRecord, ChainSummary, Position } from '../../src/index.js'
+import type { Clock } from '../../src/model/clock.js'
+import { openPostgresStorage } from '../../src/storage/postgres/postgres-storage.js'
 import { createRpc } from '../../src/testing/rpc.js'
 import type { Anvil, Holding, World } from '../../src/testing/index.js'
 import { recordLog } from '../support/log-recorder.js'
@@ -27,10 +30,14 @@ export interface FollowerOptions {
   readonly wsUrls?: readonly string[]
   readonly tokens: readonly Address[]
   readonly solvers: readonly Address[]
+  /** Endpoints that must show a head before it counts; 1 when absent. */
+  readonly agreement?: number
   /** Five minutes when absent. */
   readonly syncIntervalMs?: number
   /** A database that is kept; its own one, dropped at the end, when absent. */
   readonly database?: TestDatabase
+  /** The machine's own when absent. */
+  readonly clock?: Clock
 }
 
 /** A manager that follows one chain, polling quickly. */
@@ -48,6 +55,7 @@ export async function follow(options: FollowerOptions): Promise<Follower> {
     blockTimeMs: null,
     pollIntervalMs: 50,
     syncIntervalMs: options.syncIntervalMs ?? 300_000,
+    agreement: options.agreement ?? 1,
   }
   const config = {
     chains: [chain],
@@ -55,7 +63,11 @@ export async function follow(options: FollowerOptions): Promise<Follower> {
     databaseUrl: database.url,
     dataDir: '/nowhere',
   }
-  const manager = new BalanceManager({ config, logger })
+  const environment =
+    options.clock === undefined
+      ? undefined
+      : { clock: options.clock, transport: networkTransport, openStorage: openPostgresStorage }
+  const manager = new BalanceManager({ config, logger, environment })
   await manager.start()
   const summary = async (): Promise<ChainSummary> => {
     const [first] = await manager.chains()

@@ -230,11 +230,11 @@ async function expectTruth(
   last: bigint,
 ): Promise<void> {
   const records = await follower.records(holding)
-  const start = first ?? records[0]?.blockNumber
-  if (start === undefined) throw new Error('expected a record')
+  const from = first ?? records[0]?.blockNumber
+  if (from === undefined) throw new Error('expected a record')
   const expected: Pick<BalanceRecord, 'blockNumber' | 'balance' | 'previousBalance'>[] = []
   let previousBalance: bigint | null = null
-  for (let blockNumber = start; blockNumber <= last; blockNumber += 1n) {
+  for (let blockNumber = from; blockNumber <= last; blockNumber += 1n) {
     const balance = await balanceAt(anvil.rpcUrl, holding, blockNumber)
     if (balance !== previousBalance) expected.push({ blockNumber, balance, previousBalance })
     previousBalance = balance

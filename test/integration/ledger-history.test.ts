@@ -7,6 +7,7 @@ import type { FillReport } from '../../src/ledger/history/fill-history.js'
 import { openScope } from '../../src/ledger/history/history-scope.js'
 import { verifyHistory } from '../../src/ledger/history/verify-history.js'
 import type { VerifyReport } from '../../src/ledger/history/verify-history.js'
+import type { ChainEvent } from '../../src/model/chain-event.js'
 import type { LoggedEvent } from '../../src/model/event.js'
 import { silentLogger } from '../../src/model/logger.js'
 import type { Position } from '../../src/model/position.js'
@@ -357,7 +358,7 @@ describe('the history of a ledger', () => {
                 await tamper(`update tidemark.balance_record set balance = balance + 1 where block_number = ${block}`)
               if (kind === 'move')
                 await tamper(
-                  `update tidemark.balance_record set block_number = block_number + 100 where block_number = ${block}`,
+                  `update tidemark.balance_record set block_number = block_number + 1000 where block_number = ${block}`,
                 )
             }
             await tamper(`delete from tidemark.balance_record where block_number > ${start + 70n}`)
@@ -367,7 +368,7 @@ describe('the history of a ledger', () => {
             first = start
           },
         ),
-        { numRuns: times(15, 300) },
+        { numRuns: times(15, 300), endOnFailure: true },
       )
     })
   })
@@ -449,6 +450,38 @@ describe('the history of a ledger', () => {
       await follow(chain, 21n, 25n)
       expect(await records(one)).toEqual(chain.expected(one, 10n, 25n))
       expect((await events(seq)).map((event) => event.type)).toEqual(['history.extended'])
+    })
+
+    it('does not take it for a change after a longer absence either', async () => {
+      const chain = new PaperChain([[one, [...steps, [24n, 9n]]]])
+      await follow(chain, 10n, 20n)
+      await tamper(
+        'with changed as (update tidemark.balance_record set balance = 99 where block_number = 15 returning position_id) update tidemark.position set balance = 99 from changed where id = position_id',
+      )
+      const span = async (): Promise<ChainEvent> => {
+        const positions = [...(await (await load(chain)).positions()).values()].map((position) => ({
+          ...position,
+          balance: position.lastBalance ?? 0n,
+        }))
+        const found = await chain.source.search({ positions, from: chain.header(20n), to: chain.header(40n) })
+        const silent = { transactionHashes: [], cause: 'unknown', unexplained: -91n } as const
+        const first = { position: one, block: chain.header(21n), balance: 8n, attribution: silent }
+        const changes = positions.some(({ balance }) => balance === 99n) ? [first, ...found.changes] : found.changes
+        const target = chain.header(40n)
+        const finality = { safe: null, finalized: null }
+        return { kind: 'span', span: { ...found, changes, target, headers: [target], finality } }
+      }
+      const apply = async (): Promise<void> => {
+        const ledger = await load(chain)
+        const event = await span()
+        await ledger.positions()
+        await ledger.apply(event)
+      }
+      await expect(apply()).rejects.toMatchObject({ code: 'stored_balance_wrong' })
+      await apply()
+      expect(await records(one)).toEqual(chain.expected(one, 10n, 40n))
+      expect(await reader.coverage(one)).toEqual([{ from: 10n, to: null, kind: 'exact' }])
+      expect((await events()).filter(({ type }) => type === 'balance.updated')).toHaveLength(3)
     })
   })
 })

@@ -2,7 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestClient, http, parseEther } from 'viem'
 import { z } from 'zod'
 
-import { wireBalanceRecordSchema, wireCurrentBalanceSchema } from '../../src/api/balance-wire.js'
+import {
+  wireBalanceRecordSchema,
+  wireCoverageIntervalSchema,
+  wireCurrentBalanceSchema,
+} from '../../src/api/balance-wire.js'
 import { wireChainSchema } from '../../src/api/chain-wire.js'
 import { balanceChangeSchema, positionStartedSchema } from '../../src/api/event-wire.js'
 import { routes } from '../../src/api/routes.js'
@@ -107,6 +111,20 @@ describe('chains and balances', () => {
       '0',
       null,
     ])
+  })
+
+  it('tells which blocks of a position are known, and how', async () => {
+    const path = `/api/balances/31337/native/${configured}/coverage`
+    const [interval, ...others] = await itemsOf(path, wireCoverageIntervalSchema)
+    expect(others).toEqual([])
+    expect(interval).toMatchObject({ toBlock: null, kind: 'exact' })
+    const first = (await itemsOf(`/api/balances/31337/native/${configured}/history`, wireBalanceRecordSchema)).at(-1)
+    expect(interval?.fromBlock).toBe(first?.blockNumber)
+    const { status, body } = await getJson(
+      `${service.url}/api/balances/31337/native/0x9000000000000000000000000000000000000009/coverage`,
+    )
+    expect(status).toBe(404)
+    expect(body).toMatchObject({ success: false, code: 'unknown_position' })
   })
 
   it('gives history page by page, and between blocks', async () => {

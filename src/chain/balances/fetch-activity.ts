@@ -3,7 +3,7 @@ import { parseAddress } from '../../model/address.js'
 import type { BlockHeader } from '../../model/block.js'
 import type { Hash, Hex, Token } from '../../model/position.js'
 import { decodeArray, decodeData, decodeHash, decodeObject, decodeQuantity, isObject } from '../rpc/quantity.js'
-import type { RpcClient } from '../rpc/rpc-client.js'
+import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError } from '../rpc/rpc-errors.js'
 import { MOVEMENT_TOPICS } from './transfer-topics.js'
 
@@ -107,16 +107,17 @@ export async function fetchTransferLogs(
   )
 }
 
-/** The same logs out of the block's receipts: some nodes answer a query for logs with none, or with some of them. */
+/** The same logs out of the receipts, from another endpoint where there is one: some nodes answer a query for logs with none, or with some of them. */
 export async function fetchReceiptLogs(
   client: RpcClient,
   header: BlockHeader,
   interest: Interest,
 ): Promise<readonly TransferLog[]> {
-  return client.run(async (session) => {
+  const read = async (session: EndpointSession): Promise<readonly TransferLog[]> => {
     const receipts = await session.request('eth_getBlockReceipts', [{ blockHash: header.hash }])
     return readReceiptLogs(readReceipts(receipts, header), header, interest)
-  })
+  }
+  return client.run(read, { elsewhere: true })
 }
 
 function readReceipts(answer: unknown, header: BlockHeader): readonly Json[] {

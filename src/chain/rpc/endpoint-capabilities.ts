@@ -17,7 +17,9 @@ export class LearnedCapabilities {
   /** The oldest block whose state was served when it was looked for. */
   oldestStateBlock: bigint | null = null
   #logRange = LOG_RANGE_START
-  #logRangeKnown = false
+  /** The widest range that was answered, and the narrowest that was refused. */
+  #logRangeAnswered: number | null = null
+  #logRangeTooWide = LOG_RANGE_MAX + 1
   #batchItemsMax = BATCH_ITEMS_MAX
   #batch: boolean | null = null
   #batchRefusedAtMs = 0
@@ -29,15 +31,17 @@ export class LearnedCapabilities {
 
   /** @param blocks the range that was answered; only a full one says that more may do. */
   logRangeWorked(blocks: number): void {
-    this.#logRangeKnown = true
-    if (blocks >= this.#logRange) this.#logRange = Math.min(LOG_RANGE_MAX, this.#logRange * 2)
+    this.#logRangeAnswered = Math.max(blocks, this.#logRangeAnswered ?? 0)
+    const wider = Math.min(LOG_RANGE_MAX, this.#logRange * 2)
+    if (blocks >= this.#logRange && wider < this.#logRangeTooWide) this.#logRange = wider
   }
 
   /** @param message the provider's own words, which often name the range that it would have taken */
   logRangeRefused(blocks: number, message: string): void {
-    this.#logRangeKnown = true
-    const halved = Math.max(1, Math.floor(Math.min(blocks, this.#logRange) / 2))
-    this.#logRange = namedRange(message, blocks) ?? halved
+    const named = namedRange(message, blocks)
+    this.#logRange = named ?? Math.max(1, Math.floor(Math.min(blocks, this.#logRange) / 2))
+    this.#logRangeTooWide = Math.min(this.#logRangeTooWide, named === null ? blocks : named + 1)
+    if (this.#logRangeAnswered !== null && this.#logRangeAnswered > this.#logRange) this.#logRangeAnswered = null
   }
 
   /** Calls that may go in one HTTP request; 1 for an endpoint that takes no batches. */
@@ -67,7 +71,7 @@ export class LearnedCapabilities {
       batch: this.#batch,
       receipts,
       traces,
-      logRangeBlocks: this.#logRangeKnown ? this.#logRange : null,
+      logRangeBlocks: this.#logRangeAnswered,
       oldestStateBlock,
     }
   }

@@ -24,6 +24,7 @@ export type CheckResult =
       readonly kind: 'checked'
       readonly target: CheckTarget
       readonly truth: ChainTruth
+      readonly to: BlockHeader
       readonly differences: readonly Difference[]
       /** Stored records that were looked at. */
       readonly records: number
@@ -95,7 +96,7 @@ async function compareAll(scope: HistoryScope, { searched, from, to, findings }:
     const start =
       truth === whole ? before.get(position.id) : (await scope.store.recordsAt([position.id], truth.start.number))[0]
     const differences = compareRecords(truth, { before: start ?? null, records })
-    results.push({ kind: 'checked', target, truth, differences, records: records.length })
+    results.push({ kind: 'checked', target, truth, to, differences, records: records.length })
   }
   return results
 }
@@ -109,6 +110,25 @@ async function truthSince(scope: HistoryScope, truth: ChainTruth, since: bigint)
     startBalance: passed.at(-1)?.balance ?? truth.startBalance,
     changes: truth.changes.slice(passed.length),
   }
+}
+
+/**
+ * The result if the chain says the same once more, as `unreadable` otherwise: one wrong answer of a node must not rewrite
+ * what is right. Without differences there is nothing to confirm.
+ */
+export async function confirm(scope: HistoryScope, result: CheckResult): Promise<CheckResult> {
+  if (result.kind !== 'checked' || result.differences.length === 0) return result
+  const { target, truth, to } = result
+  const [again] = await checkSpan(scope, { targets: [target], from: truth.start, to })
+  if (again?.kind === 'checked' && sameDifferences(result.differences, again.differences)) return again
+  return { kind: 'unreadable', target, reason: 'two searches of the same blocks did not agree' }
+}
+
+function sameDifferences(one: readonly Difference[], other: readonly Difference[]): boolean {
+  return (
+    one.length === other.length &&
+    one.every(({ block, found }, index) => other[index]?.block.hash === block.hash && other[index].found === found)
+  )
 }
 
 async function readRecords(

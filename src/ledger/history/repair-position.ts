@@ -1,6 +1,8 @@
 import type { BlockHeader } from '../../model/block.js'
+import { RetryableError } from '../../model/errors.js'
 import type { HistoryCommit, StoredPosition } from '../ledger-store.js'
 import { checkSpan } from './check-span.js'
+import type { ChainTruth } from './compare-records.js'
 import type { HistoryScope } from './history-scope.js'
 import { repairRecords } from './repair-records.js'
 
@@ -14,6 +16,8 @@ export interface RepairOptions {
   /** Where to look back from; the cursor when absent. */
   readonly to?: BlockHeader | undefined
   readonly reason: HistoryCommit['reason']
+  /** The balance that is known to hold at the cursor: a search that ends with another one is not believed. */
+  readonly endBalance?: bigint | undefined
 }
 
 /**
@@ -37,10 +41,23 @@ export async function repairPosition(
     const from = await scope.header(number)
     const [result] = await checkSpan(scope, { targets: [target], from, to })
     if (result?.kind !== 'checked') return repaired
+    if (to === scope.cursor && options.endBalance !== undefined) assertEnd(result.truth, options.endBalance)
     repaired += await repairRecords(scope, result, { reason, isFirst: number === since })
     const agrees = result.differences[0]?.block.number !== from.number
     if (agrees || number === since) return repaired
     to = from
     blocks = blocks * 2n < LOOK_BLOCKS_MAX ? blocks * 2n : LOOK_BLOCKS_MAX
+  }
+}
+
+/** The chain told two things of one block. Nothing is repaired by it. */
+export class InconsistentChainError extends RetryableError {
+  readonly code = 'inconsistent_chain'
+}
+
+function assertEnd({ changes, startBalance }: ChainTruth, expected: bigint): void {
+  const found = changes.at(-1)?.balance ?? startBalance
+  if (found !== expected) {
+    throw new InconsistentChainError(`expected a search that ends with ${expected}, as was read, got ${found}`)
   }
 }

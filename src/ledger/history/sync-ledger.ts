@@ -77,7 +77,7 @@ async function repairDefect(scope: HistoryScope, defect: Defect): Promise<number
   const since = await openSince(scope, position)
   let repaired = 0
   try {
-    repaired = await repairPosition(scope, position, { since, reason: 'sync' })
+    repaired = await repairPosition(scope, position, { since, reason: 'sync', endBalance: balance })
   } catch (error) {
     if (!(error instanceof TidemarkError && error.code === STATE_UNAVAILABLE)) throw error
     scope.logger.warn({ error: error.message }, 'the block of the defect is too old to be found')

@@ -2,7 +2,7 @@ import { positionKey } from '../../model/position.js'
 import type { CoverageInterval, StoredPosition } from '../ledger-store.js'
 import { countBlocks, cutRanges, intersectRanges, joinRanges } from './block-ranges.js'
 import type { BlockRange } from './block-ranges.js'
-import { checkSpan } from './check-span.js'
+import { checkSpan, confirm } from './check-span.js'
 import type { CheckResult, CheckTarget } from './check-span.js'
 import type { Difference } from './compare-records.js'
 import type { HistoryScope } from './history-scope.js'
@@ -90,7 +90,7 @@ export async function verifyHistory(scope: HistoryScope, options: VerifyOptions)
         from: await scope.header(first),
         to: await scope.header(to),
       })
-      for (const result of results) await tally.take(result)
+      for (const result of results) await tally.take(await confirm(scope, result))
     }
     done += countBlocks([slice])
     progress()

@@ -7,6 +7,8 @@ type ChainNumbers = ManagerMetrics['chains'][number]
 
 const states = ['syncing', 'live', 'degraded', 'stalled'] as const satisfies readonly ChainNumbers['state'][]
 
+const kinds = ['exact', 'sampled', 'unseen'] as const satisfies readonly (keyof ChainNumbers['standing'])[]
+
 /** Takes over the manager's numbers; what it counts since its start stays a counter here. */
 export class ChainMetrics {
   readonly #registry: Registry
@@ -15,6 +17,7 @@ export class ChainMetrics {
   readonly #lag: Gauge
   readonly #state: Gauge
   readonly #positions: Gauge
+  readonly #standing: Gauge
   readonly #blocks: Counter
   readonly #changes: Counter
   readonly #reorgs: Counter
@@ -30,6 +33,9 @@ export class ChainMetrics {
     this.#lag = this.#gauge('tidemark_chain_lag_seconds', 'Age of the newest processed block')
     this.#state = this.#gauge('tidemark_chain_state', '1 for the state the chain is in', ['state'])
     this.#positions = this.#gauge('tidemark_chain_positions', 'Watched positions')
+    this.#standing = this.#gauge('tidemark_chain_positions_known', 'Positions by how their newest blocks are known', [
+      'kind',
+    ])
     this.#blocks = this.#counter('tidemark_chain_blocks_processed_total', 'Blocks processed')
     this.#changes = this.#counter('tidemark_chain_balance_changes_total', 'Balance changes stored')
     this.#reorgs = this.#counter('tidemark_chain_reorgs_total', 'Reorganisations rolled back')
@@ -54,6 +60,7 @@ export class ChainMetrics {
     if (chain.lagSeconds !== null) this.#lag.set(labels, chain.lagSeconds)
     for (const state of states) this.#state.set({ ...labels, state }, state === chain.state ? 1 : 0)
     this.#positions.set(labels, chain.positions)
+    for (const kind of kinds) this.#standing.set({ ...labels, kind }, chain.standing[kind])
     this.#blocks.inc(labels, chain.blocks)
     this.#changes.inc(labels, chain.changes)
     this.#reorgs.inc(labels, chain.reorgs)
@@ -70,6 +77,7 @@ export class ChainMetrics {
       this.#lag,
       this.#state,
       this.#positions,
+      this.#standing,
       this.#blocks,
       this.#changes,
       this.#reorgs,

@@ -58,9 +58,9 @@ async function lockCanonical(transaction: Queryable, chainId: bigint, to: BlockR
   const cursor = toBigInt(chains[0]?.cursor_number)
   const finalized = toBigInt(chains[0]?.finalized_number)
   if (cursor === null || to.number > cursor) return null
-  // Where a chain tells no finality, a reorganisation deeper than the kept headers is not reckoned with.
-  const settled = finalized ?? cursor - BigInt(KEPT_HEADERS)
-  if (to.number <= settled) return cursor
+  // Below the kept headers no hash is left to compare with, whether the chain calls the block final by then or not.
+  const kept = cursor - BigInt(KEPT_HEADERS)
+  if (to.number <= kept || (finalized !== null && to.number <= finalized)) return cursor
   const known = await transaction.query({
     name: 'known-block',
     text: `

@@ -1,0 +1,70 @@
+import type { BlockRef } from '../../model/block.js'
+import { balanceOfCall, decodeBalanceOf } from '../balances/balance-of.js'
+import { atBlock } from '../balances/block-argument.js'
+import { decodeHeader } from '../rpc/decode-header.js'
+import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
+import { decodeData, decodeQuantity } from '../rpc/quantity.js'
+import type { EndpointSession } from '../rpc/rpc-client.js'
+import { BlockUnavailableError, MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import type { PastAnswer, PastQuery, PastReading } from './read-past.js'
+
+/** Calls of one batch: what every provider takes. */
+const BATCH_MAX = 100
+
+/** Reads each value with a call of its own: the form that every node understands. */
+export async function readPastPlainly(
+  session: EndpointSession,
+  block: BlockRef,
+  queries: readonly PastQuery[],
+): Promise<PastReading> {
+  const answer = await session.request('eth_getBlockByHash', [block.hash, false])
+  if (answer === null) throw new BlockUnavailableError(`the endpoint does not know block ${block.hash}`)
+  const header = decodeHeader(answer)
+  if (header.hash !== block.hash || header.number !== block.number) {
+    throw new MalformedAnswerError(`asked for block ${block.hash}, got ${header.hash}`)
+  }
+  const answers: PastAnswer[] = []
+  for (let start = 0; start < queries.length; start += BATCH_MAX) {
+    const part = queries.slice(start, start + BATCH_MAX)
+    const outcomes = await session.batch(part.map((query) => callOf(query, block)))
+    part.forEach((query, index) => answers.push(answerOf(query, outcomes[index])))
+  }
+  return { timestampSeconds: header.timestampSeconds, answers }
+}
+
+function callOf({ subject, account }: PastQuery, block: BlockRef): RpcCall {
+  switch (subject) {
+    case 'native':
+      return { method: 'eth_getBalance', params: [account, atBlock(block)] }
+    case 'fingerprint':
+      return { method: 'eth_getTransactionCount', params: [account, atBlock(block)] }
+    case 'code':
+      return { method: 'eth_getCode', params: [account, atBlock(block)] }
+    default:
+      return { method: 'eth_call', params: [{ to: subject, data: balanceOfCall(account) }, atBlock(block)] }
+  }
+}
+
+function answerOf({ subject }: PastQuery, outcome: RpcOutcome | undefined): PastAnswer {
+  if (outcome === undefined) throw new MalformedAnswerError('expected one answer for each call')
+  switch (subject) {
+    case 'native':
+    case 'fingerprint':
+      if (!outcome.ok) throw outcome.error
+      return { kind: 'value', value: decodeQuantity(outcome.result, subject) }
+    case 'code':
+      if (!outcome.ok) throw outcome.error
+      return { kind: 'value', value: BigInt((decodeData(outcome.result, 'code').length - 2) / 2) }
+    default: {
+      if (!outcome.ok) {
+        if (!(outcome.error instanceof NodeError)) throw outcome.error
+        return { kind: 'failed', reason: 'the token’s balanceOf reverted, ran out of gas, or answered too little' }
+      }
+      const balance = decodeBalanceOf(decodeData(outcome.result, 'balanceOf'))
+      if (balance === null) {
+        return { kind: 'failed', reason: 'the token’s balanceOf answered too little or far too much' }
+      }
+      return { kind: 'value', value: balance }
+    }
+  }
+}

@@ -1,0 +1,271 @@
+import type { Address } from '../../model/address.js'
+import type { BlockRef } from '../../model/block.js'
+import type { Logger } from '../../model/logger.js'
+import type { Hash, Hex, Token } from '../../model/position.js'
+import { atBlock } from '../balances/block-argument.js'
+import { historyScannerBytecode } from '../balances/scanner/history-scanner-bytecode.js'
+import { decodeData } from '../rpc/quantity.js'
+import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
+import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import { readPastPlainly } from './read-past-plainly.js'
+
+/** A balance of an account, a value that differs whenever its nonce does, or the size of its code in bytes. */
+export interface PastQuery {
+  readonly subject: Token | 'fingerprint' | 'code'
+  readonly account: Address
+}
+
+/** A failure is never a zero. */
+export type PastAnswer =
+  | { readonly kind: 'value'; readonly value: bigint }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export interface PastReading {
+  readonly timestampSeconds: number
+  /** One for each query, in order. */
+  readonly answers: readonly PastAnswer[]
+}
+
+interface Scanning {
+  mode: 'unknown' | 'override' | 'plain'
+  chunk: number
+}
+
+/** Where the scanner's code is placed for the length of one call; nobody holds the key to this address. */
+const SCANNER_ADDRESS: Address = '0x7469646d61726b207363616e6e65720000000002'
+/** CREATE an empty contract and answer its address: `create(0, 0, 0)`, stored and returned. */
+const FINGERPRINT_CODE: Hex = '0x60008080f060005260206000f3'
+/** Enough for every proxied or rebasing token we know of, and little enough that a hostile one cannot use up a call. */
+const GAS_PER_ITEM = 300_000
+const MEMORY_KEY = 'past-scanning'
+const CHUNK_START = 5000
+const CHUNK_MAX = 10_000
+const HEAD_CHARS = 128
+const ITEM_CHARS = 66
+/** Ancestors that the BLOCKHASH opcode knows. */
+export const ANCESTORS_MAX = 256n
+
+const subjects = { native: 0, fingerprint: 1, code: 2, ancestor: 3 } as const
+
+/**
+ * Reads many values at one past block, pinned to its hash: in one `eth_call` as far as the gas goes, one by one on nodes
+ * that cannot place code for a call.
+ *
+ * @throws {BlockUnavailableError} when the block is not canonical on any endpoint
+ * @throws {StateUnavailableError} when no endpoint has the block's state any more
+ */
+export function readPast(
+  client: RpcClient,
+  block: BlockRef,
+  queries: readonly PastQuery[],
+  logger: Logger,
+): Promise<PastReading> {
+  return client.run(async (session) => {
+    const scanning = await scanningOf(session, block, logger)
+    if (scanning.mode === 'plain') return readPastPlainly(session, block, queries)
+    return scanApart(session, block, { scanning, queries })
+  })
+}
+
+/**
+ * Hashes of the blocks below a block, nearest first, from the EVM itself.
+ *
+ * @returns null where the node cannot place code for a call. The hashes are hearsay until they are checked: some chains
+ * and test nodes answer with others than their blocks have.
+ */
+export function readAncestors(
+  client: RpcClient,
+  block: BlockRef,
+  count: bigint,
+  logger: Logger,
+): Promise<readonly Hash[] | null> {
+  return client.run(async (session) => {
+    const scanning = await scanningOf(session, block, logger)
+    if (scanning.mode === 'plain') return null
+    const operands = Array.from({ length: Number(count) }, (_, index) => toOperand(block.number - BigInt(index) - 1n))
+    const data = encodeGroups([{ subject: toOperand(BigInt(subjects.ancestor)), operands }])
+    const { words } = decodeScan(await callScanner(session, block, { data, accounts: [] }), block, operands.length)
+    return words.map(({ value }): Hash => `0x${value}`)
+  })
+}
+
+async function scanningOf(session: EndpointSession, block: BlockRef, logger: Logger): Promise<Scanning> {
+  const known = session.memory.get(MEMORY_KEY)
+  const scanning = isScanning(known) ? known : { mode: 'unknown' as const, chunk: CHUNK_START }
+  if (scanning.mode !== 'unknown') return scanning
+  const found: Scanning = { ...scanning, mode: (await works(session, block)) ? 'override' : 'plain' }
+  session.memory.set(MEMORY_KEY, found)
+  logger.info({ endpoint: session.host, mode: found.mode }, 'way of reading the past chosen')
+  return found
+}
+
+function isScanning(value: unknown): value is Scanning {
+  return typeof value === 'object' && value !== null && 'mode' in value && 'chunk' in value
+}
+
+/** Tries every kind of query that needs placed code. A node that lacks it answers with an error or with nonsense. */
+async function works(session: EndpointSession, block: BlockRef): Promise<boolean> {
+  const queries: readonly PastQuery[] = [
+    { subject: 'native', account: '0x0000000000000000000000000000000000000b0b' },
+    { subject: 'fingerprint', account: '0x0000000000000000000000000000000000000b0b' },
+  ]
+  try {
+    const { answers } = await scanChunk(session, block, queries)
+    return answers.length === queries.length && answers.every(({ kind }) => kind === 'value')
+  } catch (error) {
+    if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
+    throw error
+  }
+}
+
+/** Code placed at an account must not be seen by a token, nor be taken for the account's own: such queries go apart. */
+async function scanApart(
+  session: EndpointSession,
+  block: BlockRef,
+  { scanning, queries }: ScanTask,
+): Promise<PastReading> {
+  const placing = queries.some(({ subject }) => subject === 'fingerprint')
+  const apart = placing ? queries.filter(({ subject }) => subject !== 'fingerprint' && subject !== 'native') : []
+  if (apart.length === 0) return scanAll(session, block, { scanning, queries })
+  const together = queries.filter(({ subject }) => subject === 'fingerprint' || subject === 'native')
+  const one = await scanAll(session, block, { scanning, queries: together })
+  const other = await scanAll(session, block, { scanning, queries: apart })
+  const answers = new Map<PastQuery, PastAnswer>()
+  together.forEach((query, index) => setAnswer(answers, query, one.answers[index]))
+  apart.forEach((query, index) => setAnswer(answers, query, other.answers[index]))
+  return { timestampSeconds: one.timestampSeconds, answers: queries.map((query) => answers.get(query) ?? unanswered) }
+}
+
+const unanswered: PastAnswer = { kind: 'failed', reason: 'it was not read' }
+
+function setAnswer(answers: Map<PastQuery, PastAnswer>, query: PastQuery, answer: PastAnswer | undefined): void {
+  if (answer !== undefined) answers.set(query, answer)
+}
+
+interface ScanTask {
+  readonly scanning: Scanning
+  readonly queries: readonly PastQuery[]
+}
+
+async function scanAll(
+  session: EndpointSession,
+  block: BlockRef,
+  { scanning, queries }: ScanTask,
+): Promise<PastReading> {
+  const answers: PastAnswer[] = []
+  let timestampSeconds: number | null = null
+  while (answers.length < queries.length || timestampSeconds === null) {
+    const chunk = queries.slice(answers.length, answers.length + scanning.chunk)
+    try {
+      const part = await scanChunk(session, block, chunk)
+      if (part.answers.length === 0 && chunk.length > 0) {
+        throw new NodeError('the node gave too little gas for a single balance', 0)
+      }
+      timestampSeconds = part.timestampSeconds
+      answers.push(...part.answers)
+      if (part.answers.length === chunk.length && chunk.length === scanning.chunk) {
+        scanning.chunk = Math.min(CHUNK_MAX, Math.ceil(scanning.chunk * 1.5))
+      }
+    } catch (error) {
+      // The node refused a request of this size: a smaller one may do.
+      if (!(error instanceof NodeError)) throw error
+      if (chunk.length > 1) {
+        scanning.chunk = Math.ceil(chunk.length / 2)
+        continue
+      }
+      const alone = await readPastPlainly(session, block, chunk)
+      timestampSeconds = alone.timestampSeconds
+      answers.push(...alone.answers)
+    }
+  }
+  return { timestampSeconds, answers }
+}
+
+async function scanChunk(
+  session: EndpointSession,
+  block: BlockRef,
+  queries: readonly PastQuery[],
+): Promise<PastReading> {
+  const accounts = queries.filter(({ subject }) => subject === 'fingerprint').map(({ account }) => account)
+  const answer = await callScanner(session, block, { data: encodeQueries(queries), accounts })
+  const { timestampSeconds, words } = decodeScan(answer, block, queries.length)
+  return { timestampSeconds, answers: words.map(({ status, value }) => answerOf(status, value)) }
+}
+
+interface ScannerCall {
+  readonly data: Hex
+  /** Accounts that get the code that tells their nonce. */
+  readonly accounts: readonly Address[]
+}
+
+async function callScanner(session: EndpointSession, block: BlockRef, { data, accounts }: ScannerCall): Promise<Hex> {
+  const overrides: Record<Address, { readonly code: Hex }> = { [SCANNER_ADDRESS]: { code: historyScannerBytecode } }
+  for (const account of accounts) overrides[account] = { code: FINGERPRINT_CODE }
+  const answer = await session.request('eth_call', [{ to: SCANNER_ADDRESS, data }, atBlock(block), overrides])
+  return decodeData(answer, 'scanner')
+}
+
+/** Queries of one subject that follow each other share a group. */
+function encodeQueries(queries: readonly PastQuery[]): Hex {
+  const groups: { subject: string; operands: string[] }[] = []
+  for (const { subject, account } of queries) {
+    const encoded = subject.startsWith('0x') ? subject.slice(2) : toOperand(BigInt(numberOf(subject)))
+    const last = groups.at(-1)
+    if (last?.subject === encoded) last.operands.push(account.slice(2))
+    else groups.push({ subject: encoded, operands: [account.slice(2)] })
+  }
+  return encodeGroups(groups)
+}
+
+function numberOf(subject: PastQuery['subject']): number {
+  return subject === 'native' || subject === 'fingerprint' || subject === 'code' ? subjects[subject] : 0
+}
+
+function encodeGroups(groups: readonly { readonly subject: string; readonly operands: readonly string[] }[]): Hex {
+  const parts = groups.map(
+    ({ subject, operands }) => `${subject}${operands.length.toString(16).padStart(4, '0')}${operands.join('')}`,
+  )
+  return `0x${GAS_PER_ITEM.toString(16).padStart(8, '0')}${parts.join('')}`
+}
+
+function toOperand(value: bigint): string {
+  return value.toString(16).padStart(40, '0')
+}
+
+interface Scan {
+  readonly timestampSeconds: number
+  readonly words: readonly { readonly status: string; readonly value: string }[]
+}
+
+/** @throws {MalformedAnswerError} when the call did not run on the block of that number */
+function decodeScan(data: Hex, block: BlockRef, asked: number): Scan {
+  const text = data.slice(2)
+  const count = (text.length - HEAD_CHARS) / ITEM_CHARS
+  if (!Number.isInteger(count) || count < 0 || count > asked) {
+    throw new MalformedAnswerError(`scanner: expected ${asked} items, got ${text.length / 2} bytes`)
+  }
+  const number = BigInt(`0x${text.slice(0, 64)}`)
+  if (number !== block.number) {
+    throw new MalformedAnswerError(`expected an answer from block ${block.number}, got one from block ${number}`)
+  }
+  return {
+    timestampSeconds: Number(BigInt(`0x${text.slice(64, HEAD_CHARS)}`)),
+    words: Array.from({ length: count }, (_, index) => {
+      const at = HEAD_CHARS + index * ITEM_CHARS
+      return { status: text.slice(at, at + 2), value: text.slice(at + 2, at + ITEM_CHARS) }
+    }),
+  }
+}
+
+function answerOf(status: string, value: string): PastAnswer {
+  switch (status) {
+    case '01':
+      return { kind: 'value', value: BigInt(`0x${value}`) }
+    case '00':
+      return { kind: 'failed', reason: 'the token’s balanceOf reverted, ran out of gas, or answered too little' }
+    case '03':
+      return { kind: 'failed', reason: 'there is no contract at the token’s address' }
+    default:
+      throw new MalformedAnswerError(`scanner: unknown item status ${status}`)
+  }
+}

@@ -1,0 +1,227 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+
+import { hexOddities } from '../../../src/testing/fault-proxy/fault.js'
+import type { HexOddity } from '../../../src/testing/fault-proxy/fault.js'
+import { balanceAt } from '../../../src/testing/index.js'
+import type { Fault } from '../../../src/testing/index.js'
+import { until } from '../../support/until.js'
+import { countOf, startFaultyChain } from './faulty-chain.js'
+import type { FaultyChain } from './faulty-chain.js'
+
+/** Enough for a hanging request to be given up. */
+const SLOW_TEST_MS = 60_000
+const TIMES = 3
+
+let chain: FaultyChain
+
+beforeAll(async () => {
+  chain = await startFaultyChain(21)
+})
+
+afterEach(() => chain.endTest())
+
+afterAll(() => chain.close())
+
+/** The only endpoint fails some times, before and while blocks come: nothing wrong is stored, nothing is missed. */
+async function survives(fault: Fault): Promise<void> {
+  const proxy = await chain.proxy()
+  const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+  const times = fault.times ?? TIMES
+  const injected = proxy.inject({ ...fault, times })
+  for (let round = 0; round < 8 && injected.count < times; round += 1) {
+    await follower.reached(await chain.mine(2))
+  }
+  expect(countOf(proxy, fault.kind)).toBe(times)
+  await chain.mine(2)
+  await chain.expectTruth(follower)
+  expect(await follower.chain()).toMatchObject({ state: 'live', reason: null })
+}
+
+describe('an endpoint whose reply is none', () => {
+  it.each<Fault>([
+    { kind: 'http-5xx', status: 502 },
+    { kind: 'html-200' },
+    { kind: 'reset' },
+    { kind: 'truncated' },
+    { kind: 'malformed' },
+    { kind: 'wrong-id' },
+    { kind: 'result-and-error' },
+    { kind: 'missing-result' },
+  ])('costs no record and no block: $kind', { timeout: SLOW_TEST_MS }, survives)
+
+  it.each<Fault>([{ kind: 'batch-partial' }, { kind: 'batch-reordered' }, { kind: 'batch-as-object' }])(
+    'or answers batches otherwise than asked costs no record and no block: $kind',
+    { timeout: SLOW_TEST_MS },
+    async (fault) => {
+      const proxy = await chain.proxy([{ ...fault, probability: 0.5 }])
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      await chain.mine(6)
+      await chain.expectTruth(follower)
+      expect(countOf(proxy, fault.kind)).toBeGreaterThan(0)
+    },
+  )
+
+  it('hangs for a while, and its work is done elsewhere', { timeout: SLOW_TEST_MS }, async () => {
+    const [hanging, well] = [await chain.proxy(), await chain.proxy()]
+    const follower = await chain.follow({ rpcUrls: [hanging.rpcUrl, well.rpcUrl] })
+    hanging.inject({ kind: 'hang' })
+    await chain.mine(3)
+    await chain.expectTruth(follower)
+    expect(countOf(hanging, 'hang')).toBeGreaterThan(0)
+    expect(well.calls.get('eth_getBlockByNumber')).toBeGreaterThan(0)
+    expect((await follower.chain()).endpoints[0]).toMatchObject({ healthy: false })
+  })
+})
+
+describe('an endpoint that asks for fewer requests', () => {
+  it.each<readonly [string, Fault]>([
+    ['with a time in seconds', { kind: 'http-429', retryAfter: { seconds: 1 } }],
+    ['with a date that has passed', { kind: 'http-429', retryAfter: { date: new Date(0) } }],
+    ['without a time', { kind: 'http-429' }],
+    ['in a JSON-RPC error', { kind: 'rate-limit-error' }],
+  ])('gets them, and nothing is missed: %s', { timeout: SLOW_TEST_MS }, (_form, fault) => survives(fault))
+})
+
+describe('an endpoint that lacks what is asked for', () => {
+  it.each<Fault>([{ kind: 'null-block' }, { kind: 'block-unavailable' }, { kind: 'state-pruned' }])(
+    'is asked again, and nothing is skipped: $kind',
+    { timeout: SLOW_TEST_MS },
+    survives,
+  )
+
+  it('has no receipts, and only the causes of changes are unknown', { timeout: SLOW_TEST_MS }, async () => {
+    // Receipts are asked for where logs explain nothing.
+    const proxy = await chain.proxy([{ kind: 'null-receipt' }, { kind: 'empty-logs' }])
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(2))
+    expect(countOf(proxy, 'null-receipt')).toBeGreaterThan(0)
+    await chain.expectTruth(follower)
+  })
+
+  it('has no state for a while: no zero is stored, and what is not known does not count as known', async () => {
+    const proxy = await chain.proxy()
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    const [position] = chain.world.positions
+    if (position === undefined) throw new Error('expected a position')
+    const before = await follower.records(position)
+    const { chainId } = chain.world
+    const { token, solver } = position
+    proxy.inject({ kind: 'state-pruned' })
+    const last = await chain.mine(3)
+    await until('the balance is called stale', async () => {
+      const balance = await follower.manager.getCurrentBalance(chainId, token, solver)
+      return balance?.stale !== null || (await follower.chain()).state !== 'live'
+    })
+    expect(await follower.records(position)).toEqual(before)
+    proxy.clear()
+    await follower.reached(await chain.mine(2))
+    const records = await follower.records(position)
+    for (const { blockNumber, balance } of records) {
+      expect(balance).toBe(await balanceAt(chain.anvil.rpcUrl, position, blockNumber))
+    }
+    // Each block either has its change recorded or is not covered.
+    const coverage = (await follower.manager.coverage(chainId, token, solver)) ?? []
+    for (let block = (before[0]?.blockNumber ?? 0n) + 1n; block <= last; block += 1n) {
+      if (!coverage.some(({ fromBlock, toBlock }) => fromBlock < block && (toBlock === null || toBlock >= block)))
+        continue
+      const [older, newer] = [
+        await balanceAt(chain.anvil.rpcUrl, position, block - 1n),
+        await balanceAt(chain.anvil.rpcUrl, position, block),
+      ]
+      expect(records.some(({ blockNumber }) => blockNumber === block)).toBe(older !== newer)
+    }
+  })
+})
+
+describe('an endpoint that answers with numbers in an odd form', () => {
+  it.each(Object.keys(hexOddities))('is not believed: %s', { timeout: SLOW_TEST_MS }, (form) =>
+    survives({ kind: 'hex-oddity', form: form as HexOddity, methods: ['eth_call', 'eth_getBlockByNumber'] }),
+  )
+})
+
+describe('an endpoint that answers out of another block', () => {
+  it.each([-1, 1] as const)('is not believed, %d away', { timeout: SLOW_TEST_MS }, (shift) =>
+    survives({ kind: 'other-block', shift }),
+  )
+})
+
+describe('an endpoint that is a balancer before nodes that lag', () => {
+  it('costs no record, and lower heads are no reorganisation', { timeout: SLOW_TEST_MS }, async () => {
+    const proxy = await chain.proxy()
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    proxy.inject({ kind: 'lagging', blocks: 3, probability: 0.15 })
+    for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(3))
+    expect(countOf(proxy, 'lagging')).toBeGreaterThan(5)
+    proxy.clear()
+    await chain.expectTruth(follower)
+    const events = await follower.manager.events.read(0n, 1000)
+    expect(events.filter(({ type }) => type === 'balance.reverted')).toEqual([])
+    expect(follower.log.filter(({ message }) => message.includes('reorganised'))).toEqual([])
+  })
+})
+
+describe('logs that are not there, not all there, or no longer true', () => {
+  it.each<Fault>([
+    { kind: 'empty-logs' },
+    { kind: 'partial-logs' },
+    { kind: 'removed-logs' },
+    { kind: 'empty-past-head' },
+  ])('change no balance: $kind', { timeout: SLOW_TEST_MS }, async (fault) => {
+    const proxy = await chain.proxy([fault])
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    await chain.mine(6)
+    await chain.expectTruth(follower)
+  })
+})
+
+describe('an endpoint with limits', () => {
+  it.each<Fault>([
+    { kind: 'no-state-override' },
+    { kind: 'capped-gas', gas: 3_000_000n },
+    {
+      kind: 'capped-response',
+      bytes: 20_000,
+      methods: ['eth_getLogs', 'eth_getBlockReceipts', 'debug_traceBlockByHash'],
+    },
+  ])('is used within them: $kind', { timeout: SLOW_TEST_MS }, async (fault) => {
+    const proxy = await chain.proxy([fault])
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    await chain.mine(6)
+    await chain.expectTruth(follower)
+  })
+})
+
+describe('an endpoint that changes to another chain', () => {
+  it('is left when it does, and nothing of the other chain is stored', { timeout: SLOW_TEST_MS }, async () => {
+    const [changing, well] = [await chain.proxy(), await chain.proxy()]
+    const follower = await chain.follow({ rpcUrls: [changing.rpcUrl, well.rpcUrl] })
+    await follower.reached(await chain.mine(2))
+    // A provider that swaps chains drops connections; what comes back answers for the other chain.
+    changing.inject({ kind: 'wrong-chain-id', chainId: 5n })
+    changing.inject({ kind: 'reset', times: 1 })
+    await until('the other chain is noticed', async () => {
+      await follower.reached(await chain.mine(1))
+      return countOf(changing, 'wrong-chain-id') > 0
+    })
+    await chain.mine(3)
+    await chain.expectTruth(follower)
+    await until('it says why', async () => (await follower.chain()).endpoints[0]?.healthy === false)
+    expect((await follower.chain()).endpoints[0]?.lastError).toContain('expected chain id 31337')
+  })
+})
+
+describe('all endpoints', () => {
+  it('gone and back again cost nothing but time', { timeout: SLOW_TEST_MS }, async () => {
+    const [first, second] = [await chain.proxy(), await chain.proxy()]
+    const follower = await chain.follow({ rpcUrls: [first.rpcUrl, second.rpcUrl] })
+    const faults = [first.inject({ kind: 'reset' }), second.inject({ kind: 'http-5xx', status: 503 })]
+    const head = await chain.mine(5)
+    await until('the chain is stalled', async () => (await follower.chain()).state === 'stalled', 30_000)
+    expect((await follower.chain()).processed).toBeLessThan(head)
+    expect((await follower.chain()).reason).toMatch(/503|endpoint/)
+    expect((await follower.manager.reader.currentBalances({ limit: 500 })).items.length).toBeGreaterThan(0)
+    for (const fault of faults) fault.lift()
+    await chain.expectTruth(follower)
+    expect(await follower.chain()).toMatchObject({ state: 'live' })
+  })
+})
