@@ -9,6 +9,9 @@ const LONG_DEPTH_MAX = 64
 const DEEP_DEPTH_MAX = 330
 const OUTAGE_BLOCK_MS = 20
 
+/** In a storm everything befalls the service, in calm only blocks come, and when all is still nothing at all. */
+export type Weather = 'stormy' | 'calm' | 'still'
+
 /** All that is counted. */
 export const weatherFacts = [
   'reorganisations',
@@ -44,18 +47,19 @@ export interface WeatherOptions {
   readonly scheduler: Scheduler
   readonly self: Owner
   readonly durationMs: number
-  readonly goesOn: () => boolean
+  readonly weather: () => Weather
   readonly count: (fact: WeatherFact) => void
 }
 
 /** Blocks, reorganisations of every kind, and one long absence of all nodes. */
 export function letWeatherLoose(options: WeatherOptions): void {
-  const { plan, lots, scheduler, self, goesOn, durationMs } = options
+  const { plan, lots, scheduler, self, weather, durationMs } = options
   let left: Hash | null = null
   const next = (): void => {
     scheduler.after(plan.blockTimeMs * (0.7 + 0.6 * lots.fraction()), self, `block of ${plan.chainId}`, () => {
-      // In calm the chain goes on, and nothing else does: one that stands still is a trouble of its own.
-      if (!goesOn()) options.chain.mine()
+      if (weather() === 'still') return
+      // A chain that stands still is a trouble of its own.
+      if (weather() === 'calm') options.chain.mine()
       else if (left !== null && lots.chance(0.7)) {
         options.chain.returnTo(left)
         options.count('reorganisations undone')
@@ -103,8 +107,8 @@ function reorganise({ chain, plan, lots, count }: WeatherOptions): Hash | null {
 }
 
 /** The chain goes on, seen by nobody. */
-function outage({ chain, plan, lots, scheduler, self, goesOn, count }: WeatherOptions): void {
-  if (!goesOn()) return
+function outage({ chain, plan, lots, scheduler, self, weather, count }: WeatherOptions): void {
+  if (weather() !== 'stormy') return
   chain.setReachable(false)
   count(plan.outageBlocks > 300 ? 'absences of more than 300 blocks' : 'absences of all nodes')
   let blocks = 0
@@ -112,7 +116,7 @@ function outage({ chain, plan, lots, scheduler, self, goesOn, count }: WeatherOp
     scheduler.after(OUTAGE_BLOCK_MS * lots.fraction(), self, `unseen block of ${plan.chainId}`, () => {
       chain.mine()
       blocks += 1
-      if (blocks < plan.outageBlocks && goesOn()) next()
+      if (blocks < plan.outageBlocks && weather() === 'stormy') next()
       else scheduler.after(lots.delayMs(5000), self, `end of outage of ${plan.chainId}`, () => chain.setReachable(true))
     })
   }

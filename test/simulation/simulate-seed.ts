@@ -12,6 +12,7 @@ import type { World, WorldOptions } from './world.js'
 /** Virtual time within which everything must have been caught up with once nothing befalls the service any more. */
 const CALM_MS = 15 * 60_000
 const LOOK_MS = 500
+const CLOSING_MS = 1000
 /** Far beyond what any seed takes: a loop without an end stops here. */
 const STEPS_MAX = 1_000_000
 const PAGE_SIZE = 10_000
@@ -90,7 +91,7 @@ async function runUntil(world: World, condition: () => boolean): Promise<void> {
 
 /** Nothing befalls the service any more, and everything that was down comes back. */
 function becalm(world: World): void {
-  world.stormy = false
+  world.weather = 'calm'
   world.database.trouble.away = false
   world.database.trouble.lostAnswers = 0
   for (const chain of world.chains) chain.becalm()
@@ -103,7 +104,10 @@ async function awaitCaughtUp(world: World, database: SimulationDatabase): Promis
     const lookAtMs = world.scheduler.nowMs + LOOK_MS
     await runUntil(world, () => world.scheduler.nowMs >= lookAtMs)
     const behind = await whatIsBehind(world, database)
-    if (behind === null) return
+    if (behind === null) {
+      world.weather = 'still'
+      return
+    }
     must(world.scheduler.nowMs < deadlineMs, 'the service catches up once all is well', { behind })
   }
 }
@@ -184,6 +188,9 @@ async function closeAll(world: World): Promise<void> {
   for (const replica of world.replicas) {
     const { owner } = replica
     await driven(world, replica.close())
+    // Sockets tell of their end a little later.
+    const closedAtMs = world.scheduler.nowMs
+    await runUntil(world, () => world.scheduler.nowMs > closedAtMs + CLOSING_MS)
     if (owner === null) continue
     must(world.network.socketsOf(owner) === 0, 'no socket is left open', { replica: owner.name })
     const left = world.scheduler.pending(owner).filter((what) => what === 'timer')

@@ -7,6 +7,7 @@ import type { ModelChain } from '../../src/testing/model-chain/model-chain-types
 import { modelTokenKinds } from '../../src/testing/model-chain/model-token.js'
 import type { ChainTruth, TruthBlock } from './chain-truth.js'
 import { letWeatherLoose, weatherFacts } from './chain-weather.js'
+import type { Weather } from './chain-weather.js'
 import { Lots } from './lots.js'
 import type { ChainPlan } from './scenario.js'
 import type { Owner, Scheduler } from './scheduler.js'
@@ -114,9 +115,9 @@ export class SimulatedChain implements ChainTruth {
     return this.#chain.balanceAt(hash, token, wallet)
   }
 
-  letLoose(goesOn: () => boolean): void {
+  letLoose(weather: () => Weather): void {
     const { seed, plan, scheduler, self, durationMs } = this.#options
-    for (const node of this.#nodes) node.letFaultsLoose(goesOn)
+    for (const node of this.#nodes) node.letFaultsLoose(() => weather() === 'stormy')
     letWeatherLoose({
       chain: this,
       plan,
@@ -124,7 +125,7 @@ export class SimulatedChain implements ChainTruth {
       scheduler,
       self,
       durationMs,
-      goesOn,
+      weather,
       count: (fact) => this.#count(fact),
     })
   }

@@ -1,6 +1,7 @@
 import type { BalanceManagerConfig } from '../../src/balance-manager.js'
 import type { Logger } from '../../src/model/logger.js'
 import { messageOf } from '../../src/model/errors.js'
+import type { Weather } from './chain-weather.js'
 import { checkChain } from './check-chain.js'
 import type { CoverageCount } from './check-chain.js'
 import { GatedDatabase } from './gated-storage.js'
@@ -40,8 +41,7 @@ export interface World {
   /** Wallets that are watched all the time. */
   readonly configured: ReadonlySet<string>
   readonly facts: Map<string, number>
-  /** False once calm has come: nothing befalls the service any more. */
-  stormy: boolean
+  weather: Weather
 }
 
 export interface WorldOptions {
@@ -83,7 +83,7 @@ export function createWorld({ seed, scenario, database, onLine }: WorldOptions):
   const reporter = new SnapshotReporter({ scheduler, self, lots: new Lots(seed, 'reporter'), replicas })
   const facts = new Map(countedFacts.map((fact) => [fact, 0]))
   const configured = new Set<string>(scenario.solvers)
-  return { scheduler, self, network, database: gated, chains, replicas, reporter, configured, facts, stormy: true }
+  return { scheduler, self, network, database: gated, chains, replicas, reporter, configured, facts, weather: 'stormy' }
 }
 
 /** Begins all that happens by itself until calm comes. */
@@ -91,8 +91,8 @@ export function letLoose(world: World, options: WorldOptions): void {
   const { seed, scenario } = options
   const lots = (subject: string): Lots => new Lots(seed, subject)
   for (const replica of world.replicas) repeatOnce(world, lots('start').delayMs(200), 'start', () => replica.start())
-  for (const chain of world.chains) chain.letLoose(() => world.stormy)
-  world.reporter.letLoose(() => world.stormy)
+  for (const chain of world.chains) chain.letLoose(() => world.weather)
+  world.reporter.letLoose(() => world.weather === 'stormy')
   crashNowAndThen(world, scenario, lots('crashes'))
   troubleTheDatabase(world, scenario, lots('database trouble'))
   changeTheWatchList(world, scenario, lots('watch list'))
@@ -141,7 +141,7 @@ function repeatOnce(world: World, delayMs: number, what: string, run: () => void
 
 function repeat(world: World, everyMs: number, what: string, run: () => void | Promise<void>): void {
   world.scheduler.after(everyMs, world.self, what, async () => {
-    if (!world.stormy) return
+    if (world.weather !== 'stormy') return
     await run()
     repeat(world, everyMs, what, run)
   })
@@ -158,12 +158,12 @@ function crashNowAndThen(world: World, { crashEveryMs, crashAtWrite }: Scenario,
   }
   world.database.onWritten = (owner) => {
     const replica = world.replicas.find((candidate) => candidate.owner === owner)
-    if (world.stormy && replica !== undefined && lots.chance(crashAtWrite)) crash(replica)
+    if (world.weather === 'stormy' && replica !== undefined && lots.chance(crashAtWrite)) crash(replica)
   }
   if (crashEveryMs !== null) {
     const next = (): void =>
       repeatOnce(world, lots.delayMs(crashEveryMs), 'crash', () => {
-        if (!world.stormy) return
+        if (world.weather !== 'stormy') return
         crash(lots.pick(world.replicas))
         next()
       })
@@ -176,7 +176,7 @@ function troubleTheDatabase(world: World, { databaseAwayEveryMs, lostAnswers }: 
   if (databaseAwayEveryMs === null) return
   const next = (): void =>
     repeatOnce(world, lots.delayMs(databaseAwayEveryMs), 'database away', () => {
-      if (!world.stormy) return
+      if (world.weather !== 'stormy') return
       world.database.trouble.away = true
       count(world, 'database outages')
       repeatOnce(world, lots.delayMs(DOWN_MS), 'database back', () => {
@@ -192,7 +192,7 @@ function changeTheWatchList(world: World, { watchListEveryMs, visitors }: Scenar
   if (watchListEveryMs === null) return
   const next = (): void =>
     repeatOnce(world, lots.delayMs(watchListEveryMs), 'watch list', () => {
-      if (!world.stormy) return
+      if (world.weather !== 'stormy') return
       next()
       const manager = lots.pick(world.replicas).manager
       if (manager === null) return
