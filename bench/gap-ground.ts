@@ -1,6 +1,6 @@
 import type { Address } from '../src/model/address.js'
-import { createWorld, startAnvil } from '../src/testing/index.js'
-import type { WorldAction } from '../src/testing/index.js'
+import { createWorld, startAnvil, startModelChain } from '../src/testing/index.js'
+import type { ModelAction, WorldAction } from '../src/testing/index.js'
 import { createRpc } from '../src/testing/rpc.js'
 import { idleWallets } from './stage.js'
 
@@ -59,7 +59,47 @@ export async function anvilGround(positions: number): Promise<GapGround> {
   }
 }
 
-/** Set in the next change. */
-export function modelGround(_positions: number): Promise<GapGround> {
-  throw new Error('the model chain is not here yet')
+/** A chain with a ledger of its own: it keeps every state, so a day of blocks can be missed. */
+export async function modelGround(positions: number): Promise<GapGround> {
+  const chainId = 31_338n
+  const solvers = idleWallets(positions / 4)
+  const holders = Object.fromEntries(solvers.map((solver) => [solver, 1_000_000n]))
+  const served = await startModelChain({
+    chainId,
+    seed: 1,
+    wallets: solvers.map((address) => ({ address, balance: 10n ** 18n })),
+    tokens: (['plain', 'plain', 'weth9'] as const).map((kind) => ({ kind, holders })),
+  })
+  const { chain } = served
+  const tokens = chain.tokens.map(({ address }) => address)
+  chain.mineEmpty(100)
+  return {
+    name: 'model chain',
+    chainId,
+    rpcUrl: served.rpcUrl,
+    wsUrl: served.wsUrl,
+    solvers,
+    tokens,
+    positions,
+    head: () => Promise.resolve(chain.head.number),
+    pass(blocks, changes) {
+      let made = 0
+      for (let block = 1; block <= blocks; block += 1) {
+        const due = Math.floor((block * changes) / blocks)
+        const actions = Array.from({ length: due - made }, (_, index): ModelAction => {
+          const number = made + index
+          const to = solvers[(number * 7) % solvers.length]
+          const token = tokens[0]
+          if (to === undefined || token === undefined) throw new Error('expected a solver and a token')
+          return number % 2 === 0
+            ? { kind: 'internal', from: chain.treasury, to, value: 1n }
+            : { kind: 'token-mint', token, to, value: 1n }
+        })
+        chain.mine(actions)
+        made = due
+      }
+      return Promise.resolve()
+    },
+    close: () => served.close(),
+  }
 }

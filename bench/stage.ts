@@ -84,5 +84,5 @@ export async function createStage(heads: HeadMode, positions: number): Promise<S
 
 /** Addresses that hold nothing: the first ones of a counter. */
 export function idleWallets(count: number): readonly Address[] {
-  return Array.from({ length: count }, (_, index): Address => `0x${(index + 1).toString(16).padStart(40, 'e')}`)
+  return Array.from({ length: count }, (_, index): Address => `0x1d1e${(index + 1).toString(16).padStart(36, '0')}`)
 }

@@ -36,7 +36,8 @@ describe('a chain that went on for long while Tidemark was away', () => {
     await before.reached(await mineActivity(world, 2))
     const snapshot = await rpc.request('evm_snapshot', [])
     const [wallet] = world.solvers
-    await rpc.request('anvil_setBalance', [wallet, '0x1234'])
+    if (wallet === undefined) throw new Error('expected a solver')
+    await world.perform([{ kind: 'native-in', solver: wallet, amount: 5n }])
     const orphaned = await world.mine()
     await before.reached(orphaned)
     await before.close()

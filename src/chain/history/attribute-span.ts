@@ -3,29 +3,38 @@ import { messageOf } from '../../model/errors.js'
 import type { Hash } from '../../model/position.js'
 import { positionKey } from '../../model/position.js'
 import { attributeChanges } from '../balances/attribute.js'
-import type { FoundChange } from './found-change.js'
-import type { SearchContext } from './sweep-blocks.js'
+import { explainByLogs } from './explain-by-logs.js'
+import type { Findings, FoundChange } from './found-change.js'
+import type { SearchContext } from './search-context.js'
 
 /** Blocks of one span whose bodies are fetched to explain changes: what a search costs must not grow with its changes. */
 const BODIES_MAX = 64
 
 /**
- * Finds the transactions of changes, block by block, within a budget. What it cannot pay for is left unknown: the
+ * Finds the transactions of changes: from the logs that are known already, else block by block within a budget. What it cannot pay for is left unknown: the
  * balances themselves never depend on it.
  *
  * @returns the changes in their order
  */
 export async function attributeSpan(
   context: SearchContext,
-  changes: readonly FoundChange[],
+  { changes, logs }: Pick<Findings, 'changes' | 'logs'>,
 ): Promise<readonly SpanChange[]> {
+  const found = new Map<FoundChange, Attribution>()
+  for (const change of changes) {
+    const { position, balance, previous, block } = change
+    const inBlock = logs.get(block.number)
+    if (position.token === 'native' || inBlock === undefined) continue
+    const attribution = explainByLogs({ position, delta: balance - previous }, inBlock)
+    if (attribution.unexplained === 0n) found.set(change, attribution)
+  }
   const byBlock = new Map<Hash, FoundChange[]>()
   for (const change of changes) {
+    if (found.has(change)) continue
     const same = byBlock.get(change.block.hash)
     if (same === undefined) byBlock.set(change.block.hash, [change])
     else same.push(change)
   }
-  const found = new Map<FoundChange, Attribution>()
   for (const inBlock of [...byBlock.values()].slice(0, BODIES_MAX)) {
     context.signal?.throwIfAborted()
     await attributeBlock(context, inBlock, found)

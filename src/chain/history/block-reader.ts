@@ -1,8 +1,8 @@
 import type { BlockPins } from './block-pins.js'
 import { readPast } from './read-past.js'
-import type { PastAnswer, PastQuery } from './read-past.js'
-import { BLOCKS_AT_ONCE } from './sweep-blocks.js'
-import type { SearchContext } from './sweep-blocks.js'
+import type { PastAnswer, PastQuery } from './past-query.js'
+import { BLOCKS_AT_ONCE } from './search-context.js'
+import type { SearchContext } from './search-context.js'
 
 /** What is to be read, by block. */
 export type Wanted = ReadonlyMap<bigint, readonly PastQuery[]>

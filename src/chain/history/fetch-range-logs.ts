@@ -8,7 +8,7 @@ import { decodeArray, decodeData, decodeHash, decodeObject, decodeQuantity, enco
 import type { EndpointSession } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError, NodeError, RateLimitedError } from '../rpc/rpc-errors.js'
 import type { BlockPins } from './block-pins.js'
-import type { SearchContext } from './sweep-blocks.js'
+import type { SearchContext } from './search-context.js'
 
 /** Addresses in one filter, of tokens or of wallets: what nodes commonly take. */
 const FILTER_MAX = 1000

@@ -2,7 +2,8 @@ import type { BlockHeader } from '../../model/block.js'
 import type { BalanceReading, CoverageKind } from '../../model/chain-event.js'
 import { positionKey } from '../../model/position.js'
 import type { Position } from '../../model/position.js'
-import type { PastAnswer, PastQuery } from './read-past.js'
+import type { RangeLogs } from './fetch-range-logs.js'
+import type { PastAnswer, PastQuery } from './past-query.js'
 
 /** A position whose changes are searched. */
 export interface SearchedPosition extends Position {
@@ -34,6 +35,8 @@ export interface Findings {
   readonly ends: ReadonlyMap<string, FoundEnd>
   /** Times of the blocks that were read, by number. */
   readonly times: ReadonlyMap<bigint, number>
+  /** Logs of the tokens' movements, by block; empty where they were not asked for. */
+  readonly logs: RangeLogs
 }
 
 export function balanceQuery({ token, solver }: Position): PastQuery {

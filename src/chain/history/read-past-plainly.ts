@@ -6,7 +6,7 @@ import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
 import { decodeData, decodeQuantity } from '../rpc/quantity.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
-import type { PastAnswer, PastQuery, PastReading } from './read-past.js'
+import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
 
 /** Calls of one batch: what every provider takes. */
 const BATCH_MAX = 100

@@ -1,30 +1,14 @@
 import type { Address } from '../../model/address.js'
 import type { BlockRef } from '../../model/block.js'
 import type { Logger } from '../../model/logger.js'
-import type { Hash, Hex, Token } from '../../model/position.js'
+import type { Hash, Hex } from '../../model/position.js'
 import { atBlock } from '../balances/block-argument.js'
 import { historyScannerBytecode } from '../balances/scanner/history-scanner-bytecode.js'
 import { decodeData } from '../rpc/quantity.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
 import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
 import { readPastPlainly } from './read-past-plainly.js'
-
-/** A balance of an account, a value that differs whenever its nonce does, or the size of its code in bytes. */
-export interface PastQuery {
-  readonly subject: Token | 'fingerprint' | 'code'
-  readonly account: Address
-}
-
-/** A failure is never a zero. */
-export type PastAnswer =
-  | { readonly kind: 'value'; readonly value: bigint }
-  | { readonly kind: 'failed'; readonly reason: string }
-
-export interface PastReading {
-  readonly timestampSeconds: number
-  /** One for each query, in order. */
-  readonly answers: readonly PastAnswer[]
-}
 
 interface Scanning {
   mode: 'unknown' | 'override' | 'plain'

@@ -4,7 +4,7 @@ import type { BlockPins } from './block-pins.js'
 import type { BlockReader } from './block-reader.js'
 import { balanceQuery } from './found-change.js'
 import type { SearchedPosition } from './found-change.js'
-import type { PastAnswer, PastQuery } from './read-past.js'
+import type { PastAnswer, PastQuery } from './past-query.js'
 
 /** Blocks of one slice that are read only for positions of which nothing can be proven. */
 export const UNPROVEN_BLOCKS_MAX = 128

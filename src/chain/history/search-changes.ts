@@ -12,11 +12,7 @@ import type { Findings, FoundChange, FoundEnd, SearchedPosition } from './found-
 import { searchAccounts } from './search-accounts.js'
 import type { AccountSpan, AccountSteps } from './search-accounts.js'
 import { deferCandidates, searchTokens } from './search-tokens.js'
-import type { SearchContext } from './sweep-blocks.js'
-
-export interface SparseFindings extends Findings {
-  readonly logs: RangeLogs
-}
+import type { SearchContext } from './search-context.js'
 
 /**
  * Finds the changes of a span without reading every block: both ends for every position, and between them what logs and
@@ -26,7 +22,7 @@ export async function searchChanges(
   context: SearchContext,
   pins: BlockPins,
   positions: readonly SearchedPosition[],
-): Promise<SparseFindings> {
+): Promise<Findings> {
   const reader = new BlockReader(context, pins)
   const readings = await readEnds(reader, pins, positions)
   const spans = spansOf(positions, readings)

@@ -11,7 +11,7 @@ import type { Findings, SearchedPosition } from './found-change.js'
 import { readPast } from './read-past.js'
 import { searchChanges } from './search-changes.js'
 import { sweepBlocks } from './sweep-blocks.js'
-import type { SearchContext } from './sweep-blocks.js'
+import type { SearchContext } from './search-context.js'
 
 /** A slice's readings are held in memory until it is done, and a slice that fails is searched again as a whole. */
 export const SLICE_BLOCKS = 1024n
@@ -64,7 +64,7 @@ async function searchPinned(
   const findings = await findChanges(context, pins, known)
   return {
     headers: await headersOf(context, pins, findings),
-    changes: await attributeSpan(context, findings.changes),
+    changes: await attributeSpan(context, findings),
     positions: known.map((position) => {
       const end = findings.ends.get(positionKey(position))
       if (end === undefined) throw new Error('invariant: every position was read at the end')

@@ -1,20 +1,9 @@
-import type { Logger } from '../../model/logger.js'
-import type { RpcClient } from '../rpc/rpc-client.js'
 import type { BlockPins } from './block-pins.js'
 import { ChangeLog, balanceQuery, readingOf } from './found-change.js'
 import type { Findings, SearchedPosition } from './found-change.js'
 import { readPast } from './read-past.js'
-
-/** Blocks read at the same time: enough to hide the way to the node, few enough for a modest one. */
-export const BLOCKS_AT_ONCE = 3
-
-export interface SearchContext {
-  readonly client: RpcClient
-  readonly logger: Logger
-  readonly signal?: AbortSignal | undefined
-  /** Called with the blocks that were done since the last call. */
-  readonly onBlocks?: ((blocks: bigint) => void) | undefined
-}
+import { BLOCKS_AT_ONCE } from './search-context.js'
+import type { SearchContext } from './search-context.js'
 
 /** Reads every position at every block of the span: nothing can be missed. */
 export async function sweepBlocks(
@@ -40,5 +29,5 @@ export async function sweepBlocks(
     })
     onBlocks?.(BigInt(numbers.length))
   }
-  return { changes: log.changes, ends: log.ends(), times }
+  return { changes: log.changes, ends: log.ends(), times, logs: new Map() }
 }

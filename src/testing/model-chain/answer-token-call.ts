@@ -10,7 +10,8 @@ import { ownedOf } from './token-balance.js'
 
 /** What a call of an ordinary token costs, more or less. */
 const CALL_GAS = 2900
-const BOMB_BYTES = 1024 * 1024
+/** Costs more gas than a reader grants one token, and less than a node grants one call. */
+const BOMB_BYTES = 512 * 1024
 const SHORT_BYTES = 5
 const METADATA_GAS = 1500
 const ABSURD_DECIMALS = 2n ** 200n

@@ -1,7 +1,7 @@
 import type { Address } from '../../model/address.js'
 import type { Hash, Hex, Token } from '../../model/position.js'
 import type { Random } from '../random.js'
-import type { RpcNode } from '../rpc-node.js'
+import type { NodeAnswer, NodeCall, RpcNode } from '../rpc-node.js'
 import type { ModelAction, ModelWalletSpec } from './model-action.js'
 import type { ModelBlock } from './model-block.js'
 import type { ModelToken, ModelTokenSpec } from './model-token.js'
@@ -59,8 +59,9 @@ export interface TruthChange {
   readonly balance: bigint | 'unreadable'
 }
 
-/** A node with several faces: every one shows the same chain. */
+/** A node of a model chain; a chain may have several, each with its own abilities. */
 export interface ModelNode extends RpcNode {
+  answer(call: NodeCall): NodeAnswer
   /** The node shows the chain as it was so many blocks ago; 0 by default. */
   lagBlocks: number
 }

@@ -25,7 +25,7 @@ export const modelTokenKinds = [
   'reverting',
   /** balanceOf uses up whatever gas it is given. */
   'gas-burning',
-  /** balanceOf answers with a megabyte. */
+  /** balanceOf answers with half a megabyte. */
   'return-bomb',
   /** balanceOf answers with five bytes. */
   'short-return',

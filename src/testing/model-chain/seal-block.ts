@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 import { keccak256, toRlp } from 'viem/utils'
 
 import type { Address } from '../../model/address.js'
@@ -101,8 +103,9 @@ function textOf(logs: readonly ModelLog[]): string {
   return logs.map(({ address, topics, data }) => [address, ...topics, data].join(' ')).join()
 }
 
+/** For what nobody recomputes: several times faster than Keccak. */
 export function hashText(parts: readonly string[]): Hash {
-  return keccak256(Buffer.from(parts.join('\n')))
+  return `0x${createHash('sha256').update(parts.join('\n')).digest('hex')}`
 }
 
 function bloomOf(logs: readonly ModelLog[]): Hex {
