@@ -29,5 +29,5 @@ export async function sweepBlocks(
     })
     onBlocks?.(BigInt(numbers.length))
   }
-  return { changes: log.changes, ends: log.ends(), times, logs: new Map() }
+  return { changes: log.changes, ends: log.ends(), times, logs: null }
 }
