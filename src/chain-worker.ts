@@ -9,6 +9,7 @@ import { ChainLedger } from './ledger/chain-ledger.js'
 import type { LedgerStanding } from './ledger/chain-ledger.js'
 import { StoredBalanceError } from './ledger/history/prove-stored.js'
 import type { HistorySource } from './ledger/history/history-source.js'
+import { CursorMovedError } from './ledger/ledger-store.js'
 import type { LedgerStore } from './ledger/ledger-store.js'
 import type { BlockObservation, ChainEvent } from './model/chain-event.js'
 import type { EndpointStatus } from './model/chain-state.js'
@@ -20,6 +21,8 @@ const RETRY_MS = 250
 const RETRY_MS_MAX = 10_000
 /** Failures in a row after which a chain counts as stalled, no longer as degraded. */
 const STALLED_FAILURES = 3
+/** Times in a row that another replica may commit a block first; more than that is no chance any more. */
+const OVERTAKEN_MAX = 20
 /** A comparison with the chain that failed is tried again after this time. */
 const SYNC_AGAIN_MS = 10_000
 
@@ -133,13 +136,21 @@ export class ChainWorker {
 
   async #run(): Promise<void> {
     let failures = 0
+    let overtaken = 0
     while (!this.#abort.signal.aborted) {
       try {
         await this.#follow(() => {
           failures = 0
+          overtaken = 0
         })
       } catch (error) {
         if (this.#abort.signal.aborted) return
+        if (error instanceof CursorMovedError && (overtaken += 1) <= OVERTAKEN_MAX) {
+          // Another replica was quicker: the chain is well, and this one goes on from where that one is.
+          this.#heads.refresh()
+          await this.#clock.sleep(RETRY_MS * (0.5 + this.#clock.random()), this.#abort.signal).catch(() => undefined)
+          continue
+        }
         failures += 1
         if (error instanceof StoredBalanceError) this.counters.defects += error.report.defects
         this.#report(error, failures)

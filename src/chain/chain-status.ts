@@ -45,6 +45,7 @@ export class ChainStatus {
 
   /** The cursor stands at the newest head that was reported. */
   caughtUp(): void {
+    this.#cursor = this.#head
     this.#failure = null
   }
 

@@ -166,7 +166,9 @@ class ChainWatch {
     const watched = [...(await view.positions()).values()]
     const positions = watched.map((position) => ({ ...position, balance: position.lastBalance }))
     try {
-      const slice = await searchSlice({ client, logger }, { from: cursor, to: target, positions })
+      // Far from the head a reorganisation is found by the stored hashes; close to it, by linked headers.
+      const linked = number === head.number - 1n
+      const slice = await searchSlice({ client, logger }, { from: cursor, to: target, positions, linked })
       return { kind: 'span', span: { target, ...slice, finality: view.finality } }
     } catch (error) {
       if (!(await this.#isStateGone(error, { cursor, target, head }))) throw error

@@ -176,7 +176,6 @@ function readTransaction({
 }): BlockTransaction {
   const gasUsed = optionalQuantity(receipt['gasUsed'])
   const gasPrice = optionalQuantity(receipt['effectiveGasPrice'])
-  const blobFee = optionalQuantity(receipt['blobGasUsed']) * optionalQuantity(receipt['blobGasPrice'])
   const value = optionalQuantity(body['value'])
   return {
     hash: decodeHash(body['hash'], 'transaction hash'),
@@ -186,11 +185,18 @@ function readTransaction({
     created: addressOf(receipt['contractAddress']),
     value,
     succeeded: receipt['status'] === '0x1',
-    fee: gasUsed * gasPrice + blobFee + optionalQuantity(receipt['l1Fee']),
+    fee: feeOf(receipt),
     tip: gasPrice > baseFee ? gasUsed * (gasPrice - baseFee) : 0n,
     // Deposits carry `mint` on chains of the OP Stack; on Arbitrum their value is minted.
     minted: body['type'] === ARBITRUM_DEPOSIT ? value : optionalQuantity(body['mint']),
   }
+}
+
+/** What a transaction cost its sender, by its receipt. */
+export function feeOf(receipt: Json): bigint {
+  const gas = optionalQuantity(receipt['gasUsed']) * optionalQuantity(receipt['effectiveGasPrice'])
+  const blobs = optionalQuantity(receipt['blobGasUsed']) * optionalQuantity(receipt['blobGasPrice'])
+  return gas + blobs + optionalQuantity(receipt['l1Fee'])
 }
 
 function readWithdrawals(value: unknown, { wallets }: Interest): Withdrawal[] {
@@ -202,7 +208,11 @@ function readWithdrawals(value: unknown, { wallets }: Interest): Withdrawal[] {
   })
 }
 
-function readReceiptLogs(receipts: readonly Json[], header: BlockHeader, interest: Interest): TransferLog[] {
+export function readReceiptLogs(
+  receipts: readonly Json[],
+  header: Pick<BlockHeader, 'hash'>,
+  interest: Interest,
+): TransferLog[] {
   return receipts.flatMap((receipt) => readLogs(decodeArray(receipt['logs'], 'logs'), header, interest))
 }
 
@@ -210,7 +220,11 @@ function readReceiptLogs(receipts: readonly Json[], header: BlockHeader, interes
  * Only logs of movements, and of those only what concerns a token or wallet of interest. From EIP-7708 on, native
  * transfers are logged like a token's, by the system's address: no token of that address is ever watched.
  */
-function readLogs(logs: readonly unknown[], header: BlockHeader, { tokens, wallets }: Interest): TransferLog[] {
+function readLogs(
+  logs: readonly unknown[],
+  header: Pick<BlockHeader, 'hash'>,
+  { tokens, wallets }: Interest,
+): TransferLog[] {
   return logs.flatMap((value) => {
     const log = isObject(value) ? value : {}
     const topics = Array.isArray(log['topics']) ? (log['topics'] as unknown[]) : []

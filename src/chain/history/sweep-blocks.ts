@@ -31,5 +31,5 @@ export async function sweepBlocks(
   }
   // Each block has cost a reading already: explaining all of them is no more than following them live would cost.
   const bodiesMax = Number(pins.to.number - pins.from.number)
-  return { changes: log.changes, ends: log.ends(), times, logs: new Map(), bodiesMax }
+  return { changes: log.changes, ends: log.ends(), times, logs: null, bodiesMax }
 }

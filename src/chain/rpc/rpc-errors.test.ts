@@ -13,6 +13,8 @@ describe('classifyNodeError', () => {
     [-32_001, 'anything', 'rpc_block_unavailable'],
     [-32_000, 'header for hash not found', 'rpc_block_unavailable'],
     [-32_000, 'hash 0xabc is not currently canonical', 'rpc_block_unavailable'],
+    // Geth's own words name no hash.
+    [-32_000, 'hash is not currently canonical', 'rpc_block_unavailable'],
     [-32_000, 'unknown block', 'rpc_block_unavailable'],
     [-32_601, 'the method does not exist', 'rpc_node'],
     [-32_602, 'too many arguments, want at most 2', 'rpc_node'],

@@ -1,0 +1,50 @@
+import { faultKinds, hexOddities } from '../../src/testing/fault-proxy/fault.js'
+import type { Fault, FaultKind, FaultTrigger, HexOddity } from '../../src/testing/fault-proxy/fault.js'
+import type { Lots } from './lots.js'
+
+/** `odd length` would pass for a proper number, and nobody can tell a wrong number from a right one. */
+const misspelt: readonly HexOddity[] = (Object.keys(hexOddities) as HexOddity[]).filter((form) => form !== 'odd length')
+
+/**
+ * Kinds that may strike together on one chain. State of another block is told from that of the right one by the scanner,
+ * which needs the override: a chain where that may be missing has only nodes that do not lie.
+ */
+export function kindsOf(nodesLie: boolean): readonly FaultKind[] {
+  const excluded: readonly FaultKind[] = nodesLie
+    ? ['no-state-override', 'capped-gas', 'capped-response']
+    : ['other-block']
+  return faultKinds.filter((kind) => !excluded.includes(kind))
+}
+
+export function drawFault(lots: Lots, kinds: readonly FaultKind[]): Fault {
+  const kind = lots.pick(kinds)
+  const trigger: FaultTrigger = { probability: lots.pick([0.05, 0.3, 1]) }
+  switch (kind) {
+    case 'lagging':
+      return { kind, ...trigger, blocks: lots.pick([1, 2, 5, 40]) }
+    case 'wrong-chain-id':
+      return { kind, ...trigger, chainId: 999n }
+    case 'state-pruned':
+      return { kind, ...trigger, blocks: lots.pick([0, 2, 64]) }
+    case 'other-block':
+      return { kind, ...trigger, shift: lots.pick([-1, 1]) }
+    case 'capped-gas':
+      return { kind, ...trigger, gas: BigInt(lots.pick([200_000, 1_000_000, 5_000_000])) }
+    case 'capped-response':
+      return { kind, ...trigger, bytes: lots.pick([300, 2000, 20_000]) }
+    case 'hex-oddity':
+      return { kind, ...trigger, form: lots.pick(misspelt) }
+    case 'http-429':
+      return { kind, ...trigger, ...lots.pick([{}, { retryAfter: { seconds: lots.integer(0, 5) } }]) }
+    case 'http-5xx':
+      return { kind, ...trigger, status: lots.pick([500, 502, 503, 504]) }
+    case 'heads-skipped':
+      return { kind, ...trigger, heads: lots.integer(1, 5) }
+    case 'heads-delayed':
+      return { kind, ...trigger, delayMs: lots.integer(100, 20_000) }
+    case 'heads-flood':
+      return { kind, ...trigger, copies: lots.integer(2, 20) }
+    default:
+      return { kind, ...trigger } as Fault
+  }
+}

@@ -1,0 +1,154 @@
+import { DatabaseUnavailableError } from '../../src/storage/postgres/database.js'
+import type { Storage } from '../../src/storage/postgres/postgres-storage.js'
+import type { Lots } from './lots.js'
+import type { Owner, Scheduler } from './scheduler.js'
+
+const CALL_MS = 2
+
+/** What befalls the database, beside its work. */
+export interface DatabaseTrouble {
+  /** No call gets through. */
+  away: boolean
+  /** How likely it is that a call is carried out, but its answer lost. */
+  lostAnswers: number
+}
+
+export interface DatabaseCounters {
+  calls: number
+  refused: number
+  lostAnswers: number
+  /** Calls of a dead replica that were carried out after its death. */
+  posthumous: number
+}
+
+interface Listener {
+  readonly owner: Owner
+  readonly onWake: () => void
+}
+
+/** The one database, to which each call of each replica is a step of its own. */
+export class GatedDatabase {
+  readonly trouble: DatabaseTrouble = { away: false, lostAnswers: 0 }
+  readonly counters: DatabaseCounters = { calls: 0, refused: 0, lostAnswers: 0, posthumous: 0 }
+  /** Told of each write that was carried out, before its sender is. */
+  onWritten: (owner: Owner) => void = () => undefined
+  readonly #storage: Storage
+  readonly #scheduler: Scheduler
+  readonly #lots: Lots
+  readonly #world: Owner
+  readonly #listeners = new Set<Listener>()
+  #changes = 0
+
+  constructor(storage: Storage, scheduler: Scheduler, lots: Lots, world: Owner) {
+    this.#storage = storage
+    this.#scheduler = scheduler
+    this.#lots = lots
+    this.#world = world
+  }
+
+  /** A connection of one replica. */
+  async open(owner: Owner): Promise<Storage> {
+    const { ledger, watchList, reader, events, snapshots } = this.#storage
+    const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
+    await this.#call(owner, 'open', () => Promise.resolve())
+    return {
+      ledger: gate(ledger, 'ledger'),
+      watchList: gate(watchList, 'watchList'),
+      reader: gate(reader, 'reader'),
+      events: this.#gateEvents(owner, gate(events, 'events')),
+      snapshots: gate(snapshots, 'snapshots'),
+      ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
+      close: () => Promise.resolve(),
+    }
+  }
+
+  /** Every method of a port becomes a step. */
+  #gate<T extends object>(owner: Owner, port: T, name: string): T {
+    return new Proxy(port, {
+      get: (target, property) => {
+        const member: unknown = Reflect.get(target, property, target)
+        if (typeof member !== 'function') return member
+        const label = `${name}.${String(property)}`
+        return (...args: unknown[]): unknown =>
+          this.#call(owner, label, () => Reflect.apply(member, target, args) as Promise<unknown>)
+      },
+    })
+  }
+
+  /** Wake-ups are steps too, and some never come: they are only hints. */
+  #gateEvents(owner: Owner, events: Storage['events']): Storage['events'] {
+    let quiet: { readonly after: bigint; readonly changes: number } | null = null
+    return {
+      head: () => events.head(),
+      read: async (after, limit) => {
+        // Nothing was written since an empty page: the next one is empty as well, and is not asked for.
+        if (quiet?.after === after && quiet.changes === this.#changes && !this.trouble.away) return []
+        const changes = this.#changes
+        const page = await events.read(after, limit)
+        quiet = page.length === 0 ? { after, changes } : null
+        return page
+      },
+      listen: (onWake) => {
+        const listener = { owner, onWake }
+        this.#listeners.add(listener)
+        return () => {
+          this.#listeners.delete(listener)
+          return Promise.resolve()
+        }
+      },
+    }
+  }
+
+  #call<Result>(owner: Owner, label: string, work: () => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      // The step is the world's: a statement that was sent is carried out even when its sender dies meanwhile.
+      const lostWithOwner = this.#lots.chance(0.5)
+      this.#scheduler.after(this.#lots.delayMs(CALL_MS), this.#world, `${owner.name} ${label}`, async () => {
+        if (!owner.alive && lostWithOwner) return
+        this.counters.calls += 1
+        if (this.trouble.away) {
+          this.counters.refused += 1
+          if (owner.alive) reject(new DatabaseUnavailableError('the database did not answer: simulated outage'))
+          return
+        }
+        const answer = await outcomeOf(work)
+        const written = writes(label)
+        if (written) this.#changed()
+        if (written && owner.alive) this.onWritten(owner)
+        this.#scheduler.note(this.#world, `${label} ${answer.ok ? 'done' : `failed: ${String(answer.error)}`}`)
+        if (!owner.alive) {
+          this.counters.posthumous += 1
+        } else if (this.#lots.chance(this.trouble.lostAnswers)) {
+          this.counters.lostAnswers += 1
+          reject(new DatabaseUnavailableError('the database did not answer: simulated loss of the answer'))
+        } else if (answer.ok) resolve(answer.value)
+        else reject(answer.error as Error)
+      })
+    })
+  }
+
+  #changed(): void {
+    this.#changes += 1
+    for (const { owner, onWake } of this.#listeners) {
+      if (!owner.alive || this.#lots.chance(0.2)) continue
+      this.#scheduler.after(this.#lots.delayMs(CALL_MS), owner, 'wake-up', onWake)
+    }
+  }
+}
+
+type Answer<Result> = { readonly ok: true; readonly value: Result } | { readonly ok: false; readonly error: unknown }
+
+async function outcomeOf<Result>(work: () => Promise<Result>): Promise<Answer<Result>> {
+  try {
+    return { ok: true, value: await work() }
+  } catch (error) {
+    return { ok: false, error }
+  }
+}
+
+const reading =
+  /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshots\.list|watchList\.(solvers|tokens)$)/
+
+function writes(label: string): boolean {
+  return !reading.test(label)
+}
