@@ -11,25 +11,25 @@ import { explainByLogs } from './explain-by-logs.js'
 import { fetchRangeLogs } from './fetch-range-logs.js'
 import type { RangeLogs } from './fetch-range-logs.js'
 import type { Findings, FoundChange } from './found-change.js'
+import { BLOCKS_AT_ONCE } from './search-context.js'
 import type { SearchContext } from './search-context.js'
 
-/** Blocks of one span whose bodies are fetched to explain changes: what a search costs must not grow with its changes. */
-const BODIES_MAX = 64
 /** Fewer blocks than this cost no more one by one. */
 const RANGE_BLOCKS_MIN = 3
 
 /**
  * Finds the transactions of changes: from the logs and the traces of ranges as far as these add up to a change, else
- * block by block within a budget. What it cannot pay for is left unknown: the balances themselves never depend on it.
+ * block by block within the budget of the findings. What it cannot pay for is left unknown: the balances themselves never
+ * depend on it.
  *
  * @returns the changes in their order
  */
 export async function attributeSpan(
   context: SearchContext,
   pins: BlockPins,
-  findings: Pick<Findings, 'changes' | 'logs'>,
+  findings: Pick<Findings, 'changes' | 'logs' | 'bodiesMax'>,
 ): Promise<readonly SpanChange[]> {
-  const { changes } = findings
+  const { changes, bodiesMax } = findings
   const logs = findings.logs ?? (await logsOfChanged(context, pins, changes))
   const found = new Map<FoundChange, Attribution>()
   for (const change of changes) {
@@ -49,9 +49,11 @@ export async function attributeSpan(
     if (same === undefined) byBlock.set(change.block.hash, [change])
     else same.push(change)
   }
-  for (const inBlock of [...byBlock.values()].slice(0, BODIES_MAX)) {
+  const blocks = [...byBlock.values()].slice(0, bodiesMax)
+  for (let first = 0; first < blocks.length; first += BLOCKS_AT_ONCE) {
     context.signal?.throwIfAborted()
-    await attributeBlock(context, inBlock, found)
+    const together = blocks.slice(first, first + BLOCKS_AT_ONCE)
+    await Promise.all(together.map((inBlock) => attributeBlock(context, inBlock, found)))
   }
   return changes.map((change) => ({
     position: change.position,

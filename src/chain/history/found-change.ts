@@ -37,6 +37,8 @@ export interface Findings {
   readonly times: ReadonlyMap<bigint, number>
   /** Logs of the tokens' movements, by block; null where they were not asked for. */
   readonly logs: RangeLogs | null
+  /** Blocks whose bodies may be fetched to explain changes that logs and traces do not. */
+  readonly bodiesMax: number
 }
 
 export function balanceQuery({ token, solver }: Position): PastQuery {
