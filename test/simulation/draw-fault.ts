@@ -5,15 +5,28 @@ import type { Lots } from './lots.js'
 /** `odd length` would pass for a proper number, and nobody can tell a wrong number from a right one. */
 const misspelt: readonly HexOddity[] = (Object.keys(hexOddities) as HexOddity[]).filter((form) => form !== 'odd length')
 
+/** Spoilt answers after which a node is taken for one that cannot be asked in the way that proves the block. */
+const misleading: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  'no-state-override',
+  'capped-gas',
+  'capped-response',
+  'hex-oddity',
+  'html-200',
+  'truncated',
+  'malformed',
+  'wrong-id',
+  'result-and-error',
+  'missing-result',
+  'batch-partial',
+  'batch-as-object',
+])
+
 /**
  * Kinds that may strike together on one chain. State of another block is told from that of the right one by the scanner,
- * which needs the override: a chain where that may be missing has only nodes that do not lie.
+ * whose call says on which block it ran. A chain where that way of reading may be lost has only nodes that do not lie.
  */
 export function kindsOf(nodesLie: boolean): readonly FaultKind[] {
-  const excluded: readonly FaultKind[] = nodesLie
-    ? ['no-state-override', 'capped-gas', 'capped-response']
-    : ['other-block']
-  return faultKinds.filter((kind) => !excluded.includes(kind))
+  return faultKinds.filter((kind) => (nodesLie ? !misleading.has(kind) : kind !== 'other-block'))
 }
 
 export function drawFault(lots: Lots, kinds: readonly FaultKind[]): Fault {
