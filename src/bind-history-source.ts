@@ -14,7 +14,7 @@ export function bindHistorySource(client: RpcClient, logger: Logger): HistorySou
       if (header === undefined) throw new BlockUnavailableError(`no endpoint has block ${number}`)
       return header
     },
-    balancesAt: (block, positions) => readBalances(client, block, positions, logger),
+    balancesAt: (block, positions) => readBalances(client, block, positions, { logger }),
     search: (search) => readHistory(client, { ...search, logger }),
   }
 }

@@ -252,12 +252,12 @@ class ChainWatch {
   ): Promise<Pick<BlockObservation, 'readings' | 'attributions'>> {
     const { client, logger } = this.#options
     const ahead = this.#busyBlocks >= BUSY_BLOCKS ? this.#fetchAhead(header) : null
-    let readings = await readBalances(client, header, watched, logger)
+    let readings = await readBalances(client, header, watched, { logger })
     this.#busyBlocks = changesOf(watched, readings).length === 0 ? 0 : this.#busyBlocks + 1
     for (let round = 1; round <= READING_ROUNDS_MAX; round += 1) {
       const attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
       if (explainsAll(watched, readings, attributions)) return { readings, attributions }
-      const again = await readBalances(client, header, watched, logger, { elsewhere: true })
+      const again = await readBalances(client, header, watched, { logger, elsewhere: true })
       if (agree(readings, again)) return { readings, attributions }
       logger.warn({ block: header.number.toString(), round }, 'two readings of one block differ, reading it again')
       readings = again

@@ -5,15 +5,28 @@ import type { Lots } from './lots.js'
 /** `odd length` would pass for a proper number, and nobody can tell a wrong number from a right one. */
 const misspelt: readonly HexOddity[] = (Object.keys(hexOddities) as HexOddity[]).filter((form) => form !== 'odd length')
 
+/** Spoilt answers after which a node is taken for one that cannot be asked in the way that proves the block. */
+const misleading: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  'no-state-override',
+  'capped-gas',
+  'capped-response',
+  'hex-oddity',
+  'html-200',
+  'truncated',
+  'malformed',
+  'wrong-id',
+  'result-and-error',
+  'missing-result',
+  'batch-partial',
+  'batch-as-object',
+])
+
 /**
  * Kinds that may strike together on one chain. State of another block is told from that of the right one by the scanner,
- * which needs the override: a chain where that may be missing has only nodes that do not lie.
+ * whose call says on which block it ran. A chain where that way of reading may be lost has only nodes that do not lie.
  */
 export function kindsOf(nodesLie: boolean): readonly FaultKind[] {
-  const excluded: readonly FaultKind[] = nodesLie
-    ? ['no-state-override', 'capped-gas', 'capped-response']
-    : ['other-block']
-  return faultKinds.filter((kind) => !excluded.includes(kind))
+  return faultKinds.filter((kind) => (nodesLie ? !misleading.has(kind) : kind !== 'other-block'))
 }
 
 export function drawFault(lots: Lots, kinds: readonly FaultKind[]): Fault {
@@ -44,7 +57,34 @@ export function drawFault(lots: Lots, kinds: readonly FaultKind[]): Fault {
       return { kind, ...trigger, delayMs: lots.integer(100, 20_000) }
     case 'heads-flood':
       return { kind, ...trigger, copies: lots.integer(2, 20) }
-    default:
+    case 'batch-as-object':
+    case 'batch-partial':
+    case 'batch-reordered':
+    case 'block-unavailable':
+    case 'empty-logs':
+    case 'empty-past-head':
+    case 'garbage-frames':
+    case 'hang':
+    case 'heads-dropped':
+    case 'heads-duplicated':
+    case 'heads-reordered':
+    case 'html-200':
+    case 'malformed':
+    case 'missing-result':
+    case 'no-state-override':
+    case 'null-block':
+    case 'null-receipt':
+    case 'partial-logs':
+    case 'rate-limit-error':
+    case 'removed-logs':
+    case 'reset':
+    case 'result-and-error':
+    case 'socket-cut':
+    case 'socket-refused':
+    case 'socket-silent':
+    case 'subscribe-refused':
+    case 'truncated':
+    case 'wrong-id':
       return { kind, ...trigger } as Fault
   }
 }

@@ -50,8 +50,7 @@ export function readBalances(
   client: RpcClient,
   header: BlockHeader,
   positions: readonly WatchedPosition[],
-  logger: Logger,
-  options: { readonly elsewhere?: boolean } = {},
+  { logger, elsewhere = false }: { readonly logger: Logger; readonly elsewhere?: boolean },
 ): Promise<readonly BalanceReading[]> {
   if (positions.length === 0) return Promise.resolve([])
   const read = async (session: EndpointSession): Promise<readonly BalanceReading[]> => {
@@ -62,7 +61,7 @@ export function readBalances(
     warnOfNativeTwins(session, readings, { logger, clock: client.clock })
     return readings
   }
-  return client.run(read, options)
+  return client.run(read, { elsewhere })
 }
 
 /** Said once per token; looked for now and then, because at first all balances may be alike. */

@@ -6,6 +6,7 @@ import { MalformedAnswerError } from '../rpc/rpc-errors.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed, tokenWithoutCode } from './balance-query.js'
 import { blockArgument } from './block-argument.js'
+import { otherBlockError } from './other-block.js'
 import { scannerBytecode } from './scanner/scanner-bytecode.js'
 
 /** Where the scanner's code is placed for the length of one call; nobody holds the key to this address. */
@@ -150,11 +151,16 @@ function wordAt(bytes: Buffer, offset: number): bigint {
   return BigInt(`0x${bytes.toString('hex', offset, offset + 32)}`)
 }
 
-/** The call itself tells on which block it ran: a node that answered from another one is not believed. */
+/**
+ * The call itself tells on which block it ran: a node that answered from another one is not believed.
+ *
+ * @throws {BlockUnavailableError | MalformedAnswerError}
+ */
 export function requireBlock(header: BlockHeader, number: bigint, timestampSeconds: bigint): void {
-  if (number !== header.number || timestampSeconds !== BigInt(header.timestampSeconds)) {
+  if (number !== header.number) throw otherBlockError(header.number, number)
+  if (timestampSeconds !== BigInt(header.timestampSeconds)) {
     throw new MalformedAnswerError(
-      `expected an answer from block ${header.number} at ${header.timestampSeconds}, got one from block ${number} at ${timestampSeconds}`,
+      `expected an answer from block ${header.number} at ${header.timestampSeconds}, got one from its number at ${timestampSeconds}`,
     )
   }
 }

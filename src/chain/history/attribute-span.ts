@@ -19,8 +19,8 @@ const RANGE_BLOCKS_MIN = 3
 
 /**
  * Finds the transactions of changes: from the logs and the traces of ranges as far as these add up to a change, else
- * block by block within the budget of the findings. What it cannot pay for is left unknown: the balances themselves
- * never depend on it.
+ * block by block within the budget of the findings. What it cannot pay for is left unknown: the balances themselves never
+ * depend on it.
  *
  * @returns the changes in their order
  */
@@ -29,7 +29,7 @@ export async function attributeSpan(
   pins: BlockPins,
   findings: Pick<Findings, 'changes' | 'logs' | 'bodiesMax'>,
 ): Promise<readonly SpanChange[]> {
-  const { changes } = findings
+  const { changes, bodiesMax } = findings
   const logs = findings.logs ?? (await logsOfChanged(context, pins, changes))
   const found = new Map<FoundChange, Attribution>()
   for (const change of changes) {
@@ -49,7 +49,7 @@ export async function attributeSpan(
     if (same === undefined) byBlock.set(change.block.hash, [change])
     else same.push(change)
   }
-  const blocks = [...byBlock.values()].slice(0, findings.bodiesMax)
+  const blocks = [...byBlock.values()].slice(0, bodiesMax)
   for (let first = 0; first < blocks.length; first += BLOCKS_AT_ONCE) {
     context.signal?.throwIfAborted()
     const together = blocks.slice(first, first + BLOCKS_AT_ONCE)

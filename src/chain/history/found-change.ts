@@ -37,7 +37,7 @@ export interface Findings {
   readonly times: ReadonlyMap<bigint, number>
   /** Logs of the tokens' movements, by block; null where they were not asked for. */
   readonly logs: RangeLogs | null
-  /** Blocks whose bodies may be fetched to explain changes that the logs do not. */
+  /** Blocks whose bodies may be fetched to explain changes that logs and traces do not. */
   readonly bodiesMax: number
 }
 

@@ -3,6 +3,7 @@ import type { BlockRef } from '../../model/block.js'
 import type { Logger } from '../../model/logger.js'
 import type { Hash, Hex } from '../../model/position.js'
 import { atBlock } from '../balances/block-argument.js'
+import { otherBlockError } from '../balances/other-block.js'
 import { historyScannerBytecode } from '../balances/scanner/history-scanner-bytecode.js'
 import { decodeData } from '../rpc/quantity.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
@@ -221,7 +222,7 @@ interface Scan {
   readonly words: readonly { readonly status: string; readonly value: string }[]
 }
 
-/** @throws {MalformedAnswerError} when the call did not run on the block of that number */
+/** @throws {BlockUnavailableError | MalformedAnswerError} when the call did not run on the block of that number */
 function decodeScan(data: Hex, block: BlockRef, asked: number): Scan {
   const text = data.slice(2)
   const count = (text.length - HEAD_CHARS) / ITEM_CHARS
@@ -229,9 +230,7 @@ function decodeScan(data: Hex, block: BlockRef, asked: number): Scan {
     throw new MalformedAnswerError(`scanner: expected ${asked} items, got ${text.length / 2} bytes`)
   }
   const number = BigInt(`0x${text.slice(0, 64)}`)
-  if (number !== block.number) {
-    throw new MalformedAnswerError(`expected an answer from block ${block.number}, got one from block ${number}`)
-  }
+  if (number !== block.number) throw otherBlockError(block.number, number)
   return {
     timestampSeconds: Number(BigInt(`0x${text.slice(64, HEAD_CHARS)}`)),
     words: Array.from({ length: count }, (_, index) => {

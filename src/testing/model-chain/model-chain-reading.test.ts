@@ -80,7 +80,7 @@ describe.each([
         for (let mined = 0; mined < 5; mined += 1) chain.activity(random)
         const header = await fetchLatestHeader(rpc)
         expect(header).toMatchObject({ hash: chain.head.hash, number: chain.head.number })
-        const read = await readBalances(rpc, header, positions, silentLogger)
+        const read = await readBalances(rpc, header, positions, { logger: silentLogger })
         const found = read.map((reading) => (reading.kind === 'balance' ? reading.balance : 'unreadable'))
         expect(found).toEqual(positions.map(({ token, solver }) => chain.balanceAt(header.hash, token, solver)))
       }
