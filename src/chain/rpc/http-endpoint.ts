@@ -140,7 +140,8 @@ export class HttpEndpoint {
     } catch {
       // Cleaned before it is cut, or half a key would be left; without the cause, whose text repeats the answer.
       const shown = this.#secrets.clean(text.slice(0, 10_000)).slice(0, 120)
-      if (!response.ok) throw new TransportError(`HTTP ${response.status} from the endpoint: ${shown}`, response.status)
+      const told = shown === '' ? '' : `: ${shown}`
+      if (!response.ok) throw new TransportError(`HTTP ${response.status} from the endpoint${told}`, response.status)
       throw new MalformedAnswerError(`expected JSON from the endpoint, got ${JSON.stringify(shown)}`)
     }
     // Some nodes send proper JSON-RPC errors with a status of 4xx or 5xx; anything else with one is no answer.
