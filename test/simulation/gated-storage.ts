@@ -122,7 +122,7 @@ export class GatedDatabase {
           this.counters.lostAnswers += 1
           reject(new DatabaseUnavailableError('the database did not answer: simulated loss of the answer'))
         } else if (answer.ok) resolve(answer.value)
-        else reject(answer.error as Error)
+        else reject(answer.error)
       })
     })
   }

@@ -108,7 +108,7 @@ async function spreadSeeds(settings: Settings, server: SimulationServer): Promis
   }
   await Promise.all(Array.from({ length: settings.jobs }, (_, job) => work(job)))
   progress.end()
-  console.log(`${totals}\n`)
+  console.log(`${totals.toString()}\n`)
   console.log(`${settings.seeds - failures.length} of ${settings.seeds} seeds passed`)
   if (failures.length > 0) {
     console.log(

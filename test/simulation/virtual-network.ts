@@ -42,13 +42,13 @@ export class VirtualNetwork {
   /** Takes a site off the network: requests are refused, sockets cut. */
   takeDown(site: Site): void {
     site.down = true
-    for (const socket of [...site.sockets]) socket.cut()
+    for (const socket of site.sockets) socket.cut()
   }
 
   /** A process died: the nodes notice that its sockets are closed. */
   forget(owner: Owner): void {
     for (const site of this.#sites.values()) {
-      for (const socket of [...site.sockets]) if (socket.owner === owner) socket.cut()
+      for (const socket of site.sockets) if (socket.owner === owner) socket.cut()
     }
   }
 
