@@ -13,6 +13,8 @@ import { positionKey } from '../model/position.js'
 import type { TokenMetadata } from '../model/token-metadata.js'
 import { attributeChanges } from './balances/attribute.js'
 import type { BalanceChange } from './balances/balance-change.js'
+import { fetchBlockPapers } from './balances/fetch-activity.js'
+import type { BlockPapers } from './balances/fetch-activity.js'
 import { readBalances } from './balances/read-balances.js'
 import type { ChainStatus } from './chain-status.js'
 import type { ChainView } from './chain-view.js'
@@ -39,6 +41,8 @@ const EXTEND_BLOCKS_MAX = 8n
 /** A long search ends so far below the head that the blocks after it can be linked, and are searched densely. */
 const NEAR_HEAD_BLOCKS = 64n
 const FINALITY_INTERVAL_MS = 12_000
+/** After so many blocks in a row that changed a balance, the next one is expected to. */
+const BUSY_BLOCKS = 2
 /** Readings of one block that may differ before its endpoint is given up for the moment. */
 const READING_ROUNDS_MAX = 4
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
@@ -82,6 +86,8 @@ class ChainWatch {
   readonly #options: WatchChainOptions
   readonly #metadata: MetadataReader
   #finalityAtMs = Number.NEGATIVE_INFINITY
+  /** Blocks in a row that changed a balance. */
+  #busyBlocks = 0
 
   constructor(options: WatchChainOptions) {
     this.#options = options
@@ -160,7 +166,9 @@ class ChainWatch {
     const watched = [...(await view.positions()).values()]
     const positions = watched.map((position) => ({ ...position, balance: position.lastBalance }))
     try {
-      const slice = await searchSlice({ client, logger }, { from: cursor, to: target, positions })
+      // Far from the head a reorganisation is found by the stored hashes; close to it, by linked headers.
+      const linked = number === head.number - 1n
+      const slice = await searchSlice({ client, logger }, { from: cursor, to: target, positions, linked })
       return { kind: 'span', span: { target, ...slice, finality: view.finality } }
     } catch (error) {
       if (!(await this.#isStateGone(error, { cursor, target, head }))) throw error
@@ -227,10 +235,9 @@ class ChainWatch {
 
   async #observe(header: BlockHeader): Promise<ChainEvent> {
     const { view } = this.#options
-    const positions = await view.positions()
-    const watched = [...positions.values()]
+    const watched = [...(await view.positions()).values()]
     const metadata = await this.#metadata.read(header, watched)
-    const confirmed = await this.#readConfirmed(header, positions)
+    const confirmed = await this.#readConfirmed(header, watched)
     return { kind: 'block', observation: { header, ...confirmed, metadata, finality: view.finality } }
   }
 
@@ -241,15 +248,16 @@ class ChainWatch {
    */
   async #readConfirmed(
     header: BlockHeader,
-    positions: ReadonlyMap<string, WatchedPosition>,
+    watched: readonly WatchedPosition[],
   ): Promise<Pick<BlockObservation, 'readings' | 'attributions'>> {
     const { client, logger } = this.#options
-    const watched = [...positions.values()]
+    const ahead = this.#busyBlocks >= BUSY_BLOCKS ? this.#fetchAhead(header) : null
     let readings = await readBalances(client, header, watched, logger)
+    this.#busyBlocks = changesOf(watched, readings).length === 0 ? 0 : this.#busyBlocks + 1
     for (let round = 1; round <= READING_ROUNDS_MAX; round += 1) {
-      const attributions = await this.#attribute(header, changesOf(positions, readings))
-      if (explainsAll(positions, readings, attributions)) return { readings, attributions }
-      const again = await readBalances(client, header, watched, logger)
+      const attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
+      if (explainsAll(watched, readings, attributions)) return { readings, attributions }
+      const again = await readBalances(client, header, watched, logger, { elsewhere: true })
       if (agree(readings, again)) return { readings, attributions }
       logger.warn({ block: header.number.toString(), round }, 'two readings of one block differ, reading it again')
       readings = again
@@ -257,12 +265,24 @@ class ChainWatch {
     throw new MalformedAnswerError(`block ${header.number}: no two readings in a row agreed`)
   }
 
+  /** Where every block changes something, its transactions are asked for beside its balances: that saves a round trip. */
+  #fetchAhead(header: BlockHeader): Promise<BlockPapers> {
+    const papers = fetchBlockPapers(this.#options.client, header)
+    // Nobody may come to wait for them.
+    papers.catch(() => undefined)
+    return papers
+  }
+
   /** A change is recorded even when its transactions cannot be found out. */
-  async #attribute(header: BlockHeader, changes: readonly BalanceChange[]): Promise<ReadonlyMap<string, Attribution>> {
+  async #attribute(
+    header: BlockHeader,
+    changes: readonly BalanceChange[],
+    ahead: Promise<BlockPapers> | null,
+  ): Promise<ReadonlyMap<string, Attribution>> {
     const { client, logger } = this.#options
     if (changes.length === 0) return new Map()
     try {
-      return await attributeChanges(client, header, changes)
+      return await attributeChanges(client, header, changes, ahead)
     } catch (error) {
       if (client.signal.aborted) throw error
       logger.warn(
@@ -311,16 +331,21 @@ function newest(known: FinalityCursors, read: FinalityCursors): FinalityCursors 
   return { safe: later(known.safe, read.safe), finalized: later(known.finalized, read.finalized) }
 }
 
-/** Whether every balance that was read is the known one, or differs from it by what the block's transactions moved. */
+/**
+ * Whether every balance that was read is the known one, or differs from it by what the block's transactions moved. What
+ * grows by itself is never explained, and is only sampled.
+ *
+ * @param readings one for each watched position, in order
+ */
 function explainsAll(
-  positions: ReadonlyMap<string, WatchedPosition>,
+  watched: readonly WatchedPosition[],
   readings: readonly BalanceReading[],
   attributions: ReadonlyMap<string, Attribution>,
 ): boolean {
-  return readings.every((reading) => {
-    if (reading.kind === 'failed') return true
-    const key = positionKey(reading.position)
-    return positions.get(key)?.lastBalance === reading.balance || attributions.get(key)?.unexplained === 0n
+  return watched.every((position, index) => {
+    const reading = readings[index]
+    if (reading === undefined || reading.kind === 'failed' || position.lastBalance === reading.balance) return true
+    return position.accruing || attributions.get(positionKey(position))?.unexplained === 0n
   })
 }
 
@@ -332,13 +357,15 @@ function agree(one: readonly BalanceReading[], other: readonly BalanceReading[])
   })
 }
 
-function changesOf(
-  positions: ReadonlyMap<string, WatchedPosition>,
-  readings: readonly BalanceReading[],
-): readonly BalanceChange[] {
-  return readings.flatMap((reading) => {
-    const before = positions.get(positionKey(reading.position))?.lastBalance ?? null
-    if (reading.kind === 'failed' || before === null || before === reading.balance) return []
-    return [{ position: reading.position, delta: reading.balance - before }]
-  })
+/** @param readings one for each watched position, in order */
+function changesOf(watched: readonly WatchedPosition[], readings: readonly BalanceReading[]): readonly BalanceChange[] {
+  const changes: BalanceChange[] = []
+  for (const [index, { lastBalance }] of watched.entries()) {
+    const reading = readings[index]
+    if (reading === undefined || reading.kind === 'failed' || lastBalance === null) continue
+    if (lastBalance !== reading.balance) {
+      changes.push({ position: reading.position, delta: reading.balance - lastBalance })
+    }
+  }
+  return changes
 }

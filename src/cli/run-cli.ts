@@ -23,14 +23,34 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .version(readPackageVersion())
     .addHelpText('after', examples)
     .exitOverride()
+  const finish: Finish = (result) => {
+    code = result
+  }
+  addServiceCommands(program, finish)
+  addHistoryCommands(program, finish)
 
+  try {
+    await program.parseAsync([...argv])
+    return code
+  } catch (error) {
+    // Commander has printed its own message by now: help and version are no failures.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    console.error(describeFailure(error))
+    return exitCodeOf(error)
+  }
+}
+
+/** Takes the exit code of the command that ran. */
+type Finish = (code: ExitCode) => void
+
+function addServiceCommands(program: Command, finish: Finish): void {
   program
     .command('start')
     .description('run the service: follow the chains, take snapshots, serve REST and Socket.IO')
     .option('-c, --config <file>', 'configuration file (default: tidemark.config.* in this folder)')
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent')
     .action(async (options) => {
-      code = await (await import('./start.js')).start(options)
+      finish(await (await import('./start.js')).start(options))
     })
 
   program
@@ -39,9 +59,31 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .option('-c, --config <file>', 'configuration file')
     .option('--json', 'print the result as JSON')
     .action(async (options) => {
-      code = await (await import('./migrate.js')).migrateCommand(options)
+      finish(await (await import('./migrate.js')).migrateCommand(options))
     })
 
+  program
+    .command('doctor')
+    .description('look at settings, database, endpoints and tokens, and say what is wrong')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print one finding per line as JSON')
+    .action(async (options) => {
+      finish(await (await import('./doctor.js')).doctor(options))
+    })
+
+  program
+    .command('demo')
+    .description(
+      'two local chains with busy wallets, watched as mainnet would be (needs the package @foundry-rs/anvil)',
+    )
+    .option('-p, --port <port>', 'port of the service', '3000')
+    .option('--duration <seconds>', 'stop by itself after this time')
+    .action(async (options) => {
+      finish(await (await import('./demo/demo.js')).demo(options))
+    })
+}
+
+function addHistoryCommands(program: Command, finish: Finish): void {
   program
     .command('backfill')
     .description('fill in history that was missed, as far back as the endpoints can serve it')
@@ -53,7 +95,7 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .option('--to <block>', 'up to this block (default: the newest processed one)')
     .option('--json', 'print the result as JSON')
     .action(async (options) => {
-      code = await (await import('./backfill.js')).backfill(options)
+      finish(await (await import('./backfill.js')).backfill(options))
     })
 
   program
@@ -70,36 +112,6 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     .option('--proof', 'prove the native balances of the records by Merkle proofs instead')
     .option('--json', 'print the result as JSON')
     .action(async (options) => {
-      code = await (await import('./verify.js')).verify(options)
+      finish(await (await import('./verify.js')).verify(options))
     })
-
-  program
-    .command('doctor')
-    .description('look at settings, database, endpoints and tokens, and say what is wrong')
-    .option('-c, --config <file>', 'configuration file')
-    .option('--json', 'print one finding per line as JSON')
-    .action(async (options) => {
-      code = await (await import('./doctor.js')).doctor(options)
-    })
-
-  program
-    .command('demo')
-    .description(
-      'two local chains with busy wallets, watched as mainnet would be (needs the package @foundry-rs/anvil)',
-    )
-    .option('-p, --port <port>', 'port of the service', '3000')
-    .option('--duration <seconds>', 'stop by itself after this time')
-    .action(async (options) => {
-      code = await (await import('./demo/demo.js')).demo(options)
-    })
-
-  try {
-    await program.parseAsync([...argv])
-    return code
-  } catch (error) {
-    // Commander has printed its own message by now: help and version are no failures.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
-    console.error(describeFailure(error))
-    return exitCodeOf(error)
-  }
 }

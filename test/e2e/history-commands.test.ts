@@ -13,7 +13,6 @@ import type { TestDatabase } from '../support/test-database.js'
 import { formatToken } from '../../src/model/position.js'
 import type { Token } from '../../src/model/position.js'
 import { toChecksumAddress } from '../../src/model/address.js'
-import type { Address } from '../../src/model/address.js'
 import { expectedRecords } from './chain-truth.js'
 import type { PlainRecord } from './chain-truth.js'
 
@@ -139,7 +138,7 @@ async function stored(): Promise<readonly PlainRecord[]> {
     from tidemark.balance_record as record join tidemark.position on position.id = position_id`)
   return sorted(
     rows.map((row) => ({
-      position: `${formatToken(row['token'] === '' ? 'native' : (`0x${String(row['token'])}` as Token))}/${toChecksumAddress(`0x${String(row['solver'])}` as Address)}`,
+      position: `${formatToken(row['token'] === '' ? 'native' : (`0x${String(row['token'])}` as Token))}/${toChecksumAddress(`0x${String(row['solver'])}`)}`,
       blockNumber: BigInt(String(row['block_number'])),
       blockHash: `0x${String(row['hash'])}`,
       timestamp: (row['timestamp'] as Date).toISOString(),

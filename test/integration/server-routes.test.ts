@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createTestClient, http, parseEther } from 'viem'
+import { numberToHex, parseEther, parseGwei } from 'viem'
 import { z } from 'zod'
 
 import {
@@ -11,8 +11,10 @@ import { wireChainSchema } from '../../src/api/chain-wire.js'
 import { balanceChangeSchema, positionStartedSchema } from '../../src/api/event-wire.js'
 import { routes } from '../../src/api/routes.js'
 import { wireSolverSchema, wireWatchedTokenSchema } from '../../src/api/watch-list-wire.js'
+import type { Address } from '../../src/model/address.js'
 import { startAnvil } from '../../src/testing/anvil.js'
 import type { Anvil } from '../../src/testing/anvil.js'
+import { createRpc } from '../../src/testing/rpc.js'
 import { Collected, getJson, nextEvent, postJson, startDatabase, startService } from './server-fixture.js'
 import type { Service, TestDatabase } from './server-fixture.js'
 
@@ -56,13 +58,26 @@ afterAll(async () => {
   await Promise.all([database.stop(), anvil.stop()])
 })
 
-const chain = (): ReturnType<typeof createTestClient> =>
-  createTestClient({ mode: 'anvil', transport: http(anvil.rpcUrl) })
+/** Above the base fee of the test node, which starts at 1 gwei and falls. */
+const GAS_PRICE = parseGwei('2')
 
-/** Gives a wallet a native balance, in a block of its own. */
-async function setNative(address: `0x${string}`, ether: string): Promise<void> {
-  await chain().setBalance({ address, value: parseEther(ether) })
-  await chain().mine({ blocks: 1 })
+/** Brings a wallet to a native balance by one plain transfer, which pays or is paid by a rich one, in a block of its own. */
+async function bringNative(address: Address, ether: string): Promise<void> {
+  const rpc = createRpc(anvil.rpcUrl)
+  const before = await rpc.quantity('eth_getBalance', [address, 'latest'])
+  const [rich] = z
+    .tuple([z.string()])
+    .rest(z.string())
+    .parse(await rpc.request('eth_accounts'))
+  const change = parseEther(ether) - before
+  const gas = 21_000n
+  const transfer =
+    change > 0n
+      ? { from: rich, to: address, value: numberToHex(change) }
+      : { from: address, to: rich, value: numberToHex(-change - gas * GAS_PRICE) }
+  await rpc.request('anvil_impersonateAccount', [transfer.from])
+  await rpc.request('eth_sendTransaction', [{ ...transfer, gas: numberToHex(gas), gasPrice: numberToHex(GAS_PRICE) }])
+  await rpc.request('anvil_mine', ['0x1', '0x0'])
 }
 
 describe('chains and balances', () => {
@@ -78,7 +93,7 @@ describe('chains and balances', () => {
     })
     const changes = new Collected(viewer, 'balance:updated')
     for (const ether of ['1.5', '2', '0.000000000000000001']) {
-      await setNative(configured, ether)
+      await bringNative(configured, ether)
       await changes.take(changes.items.length + 1)
     }
     const [first] = changes.items.map((item) => balanceChangeSchema.parse(item))

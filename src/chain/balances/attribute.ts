@@ -8,8 +8,8 @@ import type { RpcClient } from '../rpc/rpc-client.js'
 import type { BalanceChange } from './balance-change.js'
 import { attributeNative } from './attribute-native.js'
 import { attributeToken } from './attribute-token.js'
-import { fetchBlockActivity, fetchReceiptLogs, fetchTransferLogs } from './fetch-activity.js'
-import type { BlockActivity, Interest, TransferLog } from './fetch-activity.js'
+import { fetchBlockPapers, fetchReceiptLogs, fetchTransferLogs, readBlockActivity } from './fetch-activity.js'
+import type { BlockActivity, BlockPapers, Interest, TransferLog } from './fetch-activity.js'
 import { fetchValueTransfers } from './fetch-value-transfers.js'
 
 type Attributions = ReadonlyMap<string, Attribution>
@@ -21,18 +21,21 @@ type Attributions = ReadonlyMap<string, Attribution>
  * Costs one query for logs where only tokens changed, else the body and the receipts in one batch; the receipts, or the
  * traces, come on top only where something is left unexplained.
  *
+ * @param ahead the block's body and receipts, when they were asked for beforehand
  * @returns attributions by `positionKey`; `unexplained` is 0 only where the found movements add up to the change.
  */
 export async function attributeChanges(
   client: RpcClient,
   header: BlockHeader,
   changes: readonly BalanceChange[],
+  ahead: Promise<BlockPapers> | null = null,
 ): Promise<Attributions> {
   const natives = changes.filter((change) => isNative(change))
   const tokens = changes.filter((change) => !isNative(change))
   const interest = interestOf(changes, tokens)
-  if (natives.length === 0) return new Map(await attributeByLogs(client, header, { tokens, interest }))
-  const activity = await fetchBlockActivity(client, header, interest)
+  if (natives.length === 0 && ahead === null) return attributeByLogs(client, header, { tokens, interest })
+  const papers = (await ahead?.catch(() => null)) ?? (await fetchBlockPapers(client, header))
+  const activity = readBlockActivity(papers, interest)
   const attributions = await attributeNatives(client, header, { changes: natives, activity })
   return new Map([...attributions, ...attributeTokens(tokens, activity.logs)])
 }

@@ -55,7 +55,7 @@ function transfersOf(root: Json): readonly ValueTransfer[] {
  *
  * @throws {MalformedAnswerError} when it is of another block.
  */
-export function decodeFlatTraces(answer: unknown, header: BlockHeader): ValueTransfers {
+export function decodeFlatTraces(answer: unknown, header: Pick<BlockHeader, 'hash'>): ValueTransfers {
   const transfers = new Map<Hash, ValueTransfer[]>()
   const failed = new Set<string>()
   for (const value of decodeArray(answer, 'block trace')) {

@@ -66,12 +66,15 @@ export interface BlockActivity {
 
 type Json = Readonly<Record<string, unknown>>
 
-/** The block's body and receipts: who paid whom, and every log. */
-export async function fetchBlockActivity(
-  client: RpcClient,
-  header: BlockHeader,
-  interest: Interest,
-): Promise<BlockActivity> {
+/** A block's body and receipts as they came: what of them is of interest is known once the balances are. */
+export interface BlockPapers {
+  readonly header: BlockHeader
+  readonly body: Json
+  readonly receipts: readonly Json[]
+}
+
+/** Asks for a block's body and receipts. */
+export function fetchBlockPapers(client: RpcClient, header: BlockHeader): Promise<BlockPapers> {
   return client.run(async (session) => {
     const [block, receipts] = await session.batch([
       { method: 'eth_getBlockByHash', params: [header.hash, true] },
@@ -83,16 +86,24 @@ export async function fetchBlockActivity(
     if (block.result === null) throw new BlockUnavailableError(`the endpoint does not have block ${header.number}`)
     const body = decodeObject(block.result, 'block')
     if (body['hash'] !== header.hash) throw new MalformedAnswerError('expected the block asked for, got another one')
-    const bodies = decodeArray(body['transactions'], 'transactions').map((item) => decodeObject(item, 'transaction'))
-    const receiptList = readReceipts(receipts.result, header)
-    return {
-      producer: addressOf(body['miner']),
-      transactions: readTransactions({ bodies, receipts: receiptList, block: body }, interest),
-      indexes: new Map(bodies.map((item, index) => [decodeHash(item['hash'], 'transaction hash'), index])),
-      withdrawals: readWithdrawals(body['withdrawals'], interest),
-      logs: readReceiptLogs(receiptList, header, interest),
-    }
+    return { header, body, receipts: readReceipts(receipts.result, header) }
   })
+}
+
+/**
+ * Who paid whom, and every log, as far as it concerns the wallets and tokens of interest.
+ *
+ * @throws {MalformedAnswerError}
+ */
+export function readBlockActivity({ header, body, receipts }: BlockPapers, interest: Interest): BlockActivity {
+  const bodies = decodeArray(body['transactions'], 'transactions').map((item) => decodeObject(item, 'transaction'))
+  return {
+    producer: addressOf(body['miner']),
+    transactions: readTransactions({ bodies, receipts, block: body }, interest),
+    indexes: new Map(bodies.map((item, index) => [decodeHash(item['hash'], 'transaction hash'), index])),
+    withdrawals: readWithdrawals(body['withdrawals'], interest),
+    logs: readReceiptLogs(receipts, header, interest),
+  }
 }
 
 /** The logs of the tokens of interest in one block that may tell of movements. */
@@ -165,7 +176,6 @@ function readTransaction({
 }): BlockTransaction {
   const gasUsed = optionalQuantity(receipt['gasUsed'])
   const gasPrice = optionalQuantity(receipt['effectiveGasPrice'])
-  const blobFee = optionalQuantity(receipt['blobGasUsed']) * optionalQuantity(receipt['blobGasPrice'])
   const value = optionalQuantity(body['value'])
   return {
     hash: decodeHash(body['hash'], 'transaction hash'),
@@ -175,11 +185,18 @@ function readTransaction({
     created: addressOf(receipt['contractAddress']),
     value,
     succeeded: receipt['status'] === '0x1',
-    fee: gasUsed * gasPrice + blobFee + optionalQuantity(receipt['l1Fee']),
+    fee: feeOf(receipt),
     tip: gasPrice > baseFee ? gasUsed * (gasPrice - baseFee) : 0n,
     // Deposits carry `mint` on chains of the OP Stack; on Arbitrum their value is minted.
     minted: body['type'] === ARBITRUM_DEPOSIT ? value : optionalQuantity(body['mint']),
   }
+}
+
+/** What a transaction cost its sender, by its receipt. */
+export function feeOf(receipt: Json): bigint {
+  const gas = optionalQuantity(receipt['gasUsed']) * optionalQuantity(receipt['effectiveGasPrice'])
+  const blobs = optionalQuantity(receipt['blobGasUsed']) * optionalQuantity(receipt['blobGasPrice'])
+  return gas + blobs + optionalQuantity(receipt['l1Fee'])
 }
 
 function readWithdrawals(value: unknown, { wallets }: Interest): Withdrawal[] {
@@ -191,7 +208,11 @@ function readWithdrawals(value: unknown, { wallets }: Interest): Withdrawal[] {
   })
 }
 
-function readReceiptLogs(receipts: readonly Json[], header: BlockHeader, interest: Interest): TransferLog[] {
+export function readReceiptLogs(
+  receipts: readonly Json[],
+  header: Pick<BlockHeader, 'hash'>,
+  interest: Interest,
+): TransferLog[] {
   return receipts.flatMap((receipt) => readLogs(decodeArray(receipt['logs'], 'logs'), header, interest))
 }
 
@@ -199,7 +220,11 @@ function readReceiptLogs(receipts: readonly Json[], header: BlockHeader, interes
  * Only logs of movements, and of those only what concerns a token or wallet of interest. From EIP-7708 on, native
  * transfers are logged like a token's, by the system's address: no token of that address is ever watched.
  */
-function readLogs(logs: readonly unknown[], header: BlockHeader, { tokens, wallets }: Interest): TransferLog[] {
+function readLogs(
+  logs: readonly unknown[],
+  header: Pick<BlockHeader, 'hash'>,
+  { tokens, wallets }: Interest,
+): TransferLog[] {
   return logs.flatMap((value) => {
     const log = isObject(value) ? value : {}
     const topics = Array.isArray(log['topics']) ? (log['topics'] as unknown[]) : []

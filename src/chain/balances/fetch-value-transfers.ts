@@ -34,7 +34,11 @@ export function fetchValueTransfers(client: RpcClient, header: BlockHeader): Pro
     if (known?.method === null && client.clock.monotonicMs() < known.restUntilMs) return null
     const remember = (tracing: Tracing): void => void session.memory.set(MEMORY_KEY, tracing)
     try {
-      const { method, transfers } = await withinTime(client.clock, traceBlock(session, header, known?.method ?? null))
+      const { method, transfers } = await withinTime(
+        client.clock,
+        traceBlock(session, header, known?.method ?? null),
+        TIMEOUT_MS,
+      )
       remember({ method, restUntilMs: 0 })
       return transfers
     } catch (error) {
@@ -64,10 +68,10 @@ async function traceBlock(
 }
 
 /** The answer, or a failure when it takes too long; a late answer or failure is passed over. */
-async function withinTime<Value>(clock: Clock, answer: Promise<Value>): Promise<Value> {
+export async function withinTime<Value>(clock: Clock, answer: Promise<Value>, timeoutMs: number): Promise<Value> {
   let callOff = (): void => undefined
   const late = new Promise<never>((_resolve, reject) => {
-    callOff = clock.schedule(TIMEOUT_MS, () => reject(new TransportError(`no trace within ${TIMEOUT_MS} ms`)))
+    callOff = clock.schedule(timeoutMs, () => reject(new TransportError(`no trace within ${timeoutMs} ms`)))
   })
   try {
     return await Promise.race([answer, late])

@@ -41,6 +41,7 @@ const PROBE_AGAIN_MS = 60 * 60_000
 /**
  * Reads the balances of all positions at one block, on one endpoint.
  *
+ * @param options.elsewhere prefers another endpoint than the last one used
  * @returns one reading for each position, in order.
  * @throws {TidemarkError} when the endpoints cannot answer for this block at all. A token that cannot be read is a
  * reading of its own kind, not an error.
@@ -50,16 +51,18 @@ export function readBalances(
   header: BlockHeader,
   positions: readonly WatchedPosition[],
   logger: Logger,
+  options: { readonly elsewhere?: boolean } = {},
 ): Promise<readonly BalanceReading[]> {
   if (positions.length === 0) return Promise.resolve([])
-  return client.run(async (session) => {
+  const read = async (session: EndpointSession): Promise<readonly BalanceReading[]> => {
     const scanning = await scanningOf(session, header, { logger, clock: client.clock })
     const answers = await scanAll(session, header, { scanning, queries: positions })
     await requireUnmoved(session, header)
     const readings = readingsOf(session, positions, answers)
     warnOfNativeTwins(session, readings, { logger, clock: client.clock })
     return readings
-  })
+  }
+  return client.run(read, options)
 }
 
 /** Said once per token; looked for now and then, because at first all balances may be alike. */

@@ -70,10 +70,16 @@ describe('a reorganisation deeper than the kept headers', () => {
           const present = [...chain.slice(0, fork + 1), ...branch]
           const { options, log, latest } = watch({ chain, kept, storedEvery }, { only: present })
           const step = await stepTowards(await latest(), options)
-          if (step.kind !== 'reorg') throw new Error(`expected a reorganisation, got ${step.kind}`)
           const known = chain.filter(
             ({ number }) => Number(number) % storedEvery === 1 || Number(number) >= length - kept,
           )
+          const lowestOrphaned = known.find(({ number }) => Number(number) > fork)
+          if (Number(lowestOrphaned?.number) >= present.length) {
+            // The node has no block in the place of a known one: it may only be behind, so nothing is taken back yet.
+            expect(step).toEqual({ kind: 'none' })
+            return
+          }
+          if (step.kind !== 'reorg') throw new Error(`expected a reorganisation, got ${step.kind}`)
           const canonical = known.filter(({ number }) => Number(number) <= fork)
           expect(step.ancestor).toEqual(canonical.at(-1) ?? chain[Number((known[0]?.number ?? 0n) - 1n)])
           expect(step.orphaned.map(({ hash }) => hash)).toEqual(

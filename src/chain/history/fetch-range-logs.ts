@@ -1,21 +1,26 @@
 import type { Address } from '../../model/address.js'
 import { parseAddress } from '../../model/address.js'
+import { messageOf } from '../../model/errors.js'
 import type { Hash } from '../../model/position.js'
 import { DEPOSIT, TRANSFER, WITHDRAWAL } from '../balances/transfer-topics.js'
 import type { TransferLog } from '../balances/fetch-activity.js'
 import { decodeHeader } from '../rpc/decode-header.js'
 import { decodeArray, decodeData, decodeHash, decodeObject, decodeQuantity, encodeQuantity } from '../rpc/quantity.js'
-import type { EndpointSession } from '../rpc/rpc-client.js'
+import type { EndpointSession, RunOptions } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError, NodeError, RateLimitedError } from '../rpc/rpc-errors.js'
 import type { BlockPins } from './block-pins.js'
 import type { SearchContext } from './search-context.js'
 
-/** Addresses in one filter, of tokens or of wallets: what nodes commonly take. */
+/** Addresses in one list of a filter, of tokens or of wallets: what nodes commonly take. */
 const FILTER_MAX = 1000
-const RANGE_START = 2000
-const MEMORY_KEY = 'log-range'
+const FILTER_MAX_KEY = 'log-filter-max'
+/** Filters that share a request, and the header that proves what they saw; more may make an answer that is too large. */
+const FILTERS_AT_ONCE = 4
 /** How providers word that a range has too many blocks or too many logs; some call it a rate limit. */
-const tooMuchPattern = /range|too (large|big)|too many (blocks|logs|results)|results|response size|more than/i
+export const tooMuchPattern =
+  /range|too (large|big)|too many (blocks|logs|results)|results|response size|more than|at most \d+ bytes/i
+/** How they word that a filter has too many entries. */
+const tooManyEntriesPattern = /(max|many|exceed|limit|most)[^.]*(addresses|topics)/i
 
 export interface LogInterest {
   readonly tokens: readonly Address[]
@@ -29,29 +34,35 @@ export type RangeLogs = ReadonlyMap<bigint, readonly TransferLog[]>
  * All logs of a span that may tell of movements of these tokens from, to, or by these wallets. The ranges of one request
  * become smaller where the endpoint refuses them, and it is remembered which it takes.
  *
- * Each query travels with the header of its last block: a node that does not have that block yet would answer with what
- * it has, as if there were no more.
+ * The queries travel with the header of their last block: a node that does not have that block yet would answer with what
+ * it has, as if there were no more. Where there is a second endpoint it is asked the same, and what either has counts: a
+ * node that keeps a log to itself is found out by one that does not.
  *
  * @throws {BlockUnavailableError} when the logs are of other blocks than the span's
  */
 export async function fetchRangeLogs(
-  { client, signal }: SearchContext,
+  context: SearchContext,
   pins: BlockPins,
   interest: LogInterest,
 ): Promise<RangeLogs> {
-  const found = new Map<string, { readonly number: bigint; readonly log: TransferLog }>()
-  for (const filter of filtersOf(interest)) {
-    for (let first = pins.from.number + 1n; first <= pins.to.number;) {
-      signal?.throwIfAborted()
-      const start = first
-      const answer = await client.run((session) => fetchRange(session, pins, { filter, first: start }))
-      // A transfer between two watched wallets is in the answer to more than one filter.
-      for (const item of answer.logs) found.set(item.key, item)
-      first = answer.last + 1n
+  const { client, logger } = context
+  const asked = new Set<number>()
+  const first = await collectLogs(context, pins, { interest, asked, options: {} })
+  let second: CollectedLogs = new Map()
+  if (client.size > 1) {
+    try {
+      second = await collectLogs(context, pins, { interest, asked, options: { elsewhere: true } })
+    } catch (error) {
+      if (client.signal.aborted) throw error
+      logger.info({ error: messageOf(error) }, 'a second endpoint could not be asked for logs')
     }
   }
+  const all = new Map([...second, ...first])
+  if (second.size > 0 && all.size > first.size) {
+    logger.warn({ missing: all.size - first.size }, 'an endpoint keeps logs to itself that another one has')
+  }
   const byBlock = new Map<bigint, TransferLog[]>()
-  for (const { number, log } of found.values()) {
+  for (const { number, log } of all.values()) {
     const same = byBlock.get(number)
     if (same === undefined) byBlock.set(number, [log])
     else same.push(log)
@@ -59,23 +70,60 @@ export async function fetchRangeLogs(
   return byBlock
 }
 
+/** By block and index: a transfer between two watched wallets is in the answer to more than one filter. */
+type CollectedLogs = ReadonlyMap<string, RangeItem>
+
+interface Collecting {
+  readonly interest: LogInterest
+  /** Places of the endpoints that gave logs: filled by the first pass, avoided by the second. */
+  readonly asked: Set<number>
+  readonly options: RunOptions
+}
+
+async function collectLogs(
+  { client, signal }: SearchContext,
+  pins: BlockPins,
+  { interest, asked, options }: Collecting,
+): Promise<CollectedLogs> {
+  const found = new Map<string, RangeItem>()
+  for (let first = pins.from.number + 1n; first <= pins.to.number;) {
+    signal?.throwIfAborted()
+    const start = first
+    const answer = await client.run(async (session) => {
+      // The others are down: to ask the same one again proves nothing.
+      if (options.elsewhere === true && asked.has(session.place)) return null
+      const range = await fetchRange(session, pins, { interest, first: start })
+      if (options.elsewhere !== true) asked.add(session.place)
+      return range
+    }, options)
+    if (answer === null) break
+    for (const item of answer.logs) found.set(item.key, item)
+    first = answer.last + 1n
+  }
+  return found
+}
+
 interface Filter {
   readonly address: readonly Address[]
   readonly topics: readonly (readonly Hash[] | null)[]
 }
 
-function filtersOf({ tokens, wallets }: LogInterest): Filter[] {
-  return chunks(tokens).flatMap((address) =>
-    chunks(wallets.map((wallet): Hash => `0x${wallet.slice(2).padStart(64, '0')}`)).flatMap((topics): Filter[] => [
+/** Topics are joined by "and": who sent and who received are two questions. */
+function filtersOf({ tokens, wallets }: LogInterest, entriesMax: number): Filter[] {
+  return chunks(tokens, entriesMax).flatMap((address) =>
+    chunks(
+      wallets.map((wallet): Hash => `0x${wallet.slice(2).padStart(64, '0')}`),
+      entriesMax,
+    ).flatMap((topics): Filter[] => [
       { address, topics: [[TRANSFER, DEPOSIT, WITHDRAWAL], topics] },
       { address, topics: [[TRANSFER], null, topics] },
     ]),
   )
 }
 
-function chunks<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
-  return Array.from({ length: Math.ceil(items.length / FILTER_MAX) }, (_, index) =>
-    items.slice(index * FILTER_MAX, (index + 1) * FILTER_MAX),
+export function chunks<Item>(items: readonly Item[], size: number): readonly (readonly Item[])[] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
   )
 }
 
@@ -86,59 +134,80 @@ interface RangeItem {
 }
 
 interface RangeQuery {
-  readonly filter: Filter
+  readonly interest: LogInterest
   readonly first: bigint
 }
 
 async function fetchRange(
   session: EndpointSession,
   pins: BlockPins,
-  { filter, first }: RangeQuery,
+  { interest, first }: RangeQuery,
 ): Promise<{ readonly logs: readonly RangeItem[]; readonly last: bigint }> {
+  const { capabilities, memory } = session
   for (;;) {
-    const known = session.memory.get(MEMORY_KEY)
-    const range = typeof known === 'number' ? known : RANGE_START
-    const wished = first + BigInt(range) - 1n
+    const known = memory.get(FILTER_MAX_KEY)
+    const entriesMax = typeof known === 'number' ? known : FILTER_MAX
+    const wished = first + BigInt(capabilities.logRangeBlocks) - 1n
     const last = wished < pins.to.number ? wished : pins.to.number
-    const answer = await requestRange(session, { ...filter, fromBlock: first, toBlock: last })
-    if (answer === 'too much') {
-      const blocks = Number(last - first) + 1
-      if (blocks === 1) throw new NodeError(`the endpoint does not give the logs of block ${first}`, 0)
-      session.memory.set(MEMORY_KEY, Math.ceil(blocks / 2))
-      continue
+    const blocks = Number(last - first) + 1
+    const filters = filtersOf(interest, entriesMax)
+    try {
+      const logs: RangeItem[] = []
+      for (const part of chunks(filters, FILTERS_AT_ONCE)) {
+        const answers = await requestFilters(session, pins, { filters: part, first, last })
+        logs.push(...answers.map((log) => readLog(log, pins)))
+      }
+      capabilities.logRangeWorked(blocks)
+      return { logs, last }
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const { message } = error
+      if (tooManyEntriesPattern.test(message) && entriesMax > 1) {
+        const longest = Math.max(interest.tokens.length, interest.wallets.length)
+        memory.set(FILTER_MAX_KEY, Math.ceil(Math.min(longest, entriesMax) / 2))
+      } else if (!tooMuchPattern.test(message)) throw error
+      else if (blocks === 1) throw new NodeError(`the endpoint does not give the logs of block ${first}`, 0)
+      else capabilities.logRangeRefused(blocks, message)
     }
-    if (decodeHeader(answer.header).hash !== pins.at(last).hash) {
-      throw new BlockUnavailableError(`block ${last} of the logs is not the one that is searched`)
-    }
-    return { logs: answer.logs.map((log) => readLog(log, pins)), last }
   }
 }
 
-interface RangeFilter extends Filter {
-  readonly fromBlock: bigint
-  readonly toBlock: bigint
+/** An answer that is too large to be read is one that was too large to be asked for. */
+function isRefusal(error: unknown): error is NodeError | RateLimitedError | MalformedAnswerError {
+  if (error instanceof NodeError) return true
+  return (
+    (error instanceof RateLimitedError || error instanceof MalformedAnswerError) && tooMuchPattern.test(error.message)
+  )
 }
 
-async function requestRange(
+interface FiltersQuery {
+  readonly filters: readonly Filter[]
+  readonly first: bigint
+  readonly last: bigint
+}
+
+async function requestFilters(
   session: EndpointSession,
-  { fromBlock, toBlock, ...filter }: RangeFilter,
-): Promise<{ readonly logs: readonly unknown[]; readonly header: unknown } | 'too much'> {
-  const bounds = { fromBlock: encodeQuantity(fromBlock), toBlock: encodeQuantity(toBlock) }
-  try {
-    const [logs, header] = await session.batch([
-      { method: 'eth_getLogs', params: [{ ...filter, ...bounds }] },
-      { method: 'eth_getBlockByNumber', params: [bounds.toBlock, false] },
-    ])
-    if (logs === undefined || header === undefined) throw new MalformedAnswerError('expected two answers')
-    if (!logs.ok) throw logs.error
-    if (!header.ok) throw header.error
-    if (header.result === null) throw new BlockUnavailableError(`the endpoint does not have block ${toBlock}`)
-    return { logs: decodeArray(logs.result, 'logs'), header: header.result }
-  } catch (error) {
-    const refused = error instanceof NodeError || error instanceof RateLimitedError
-    if (refused && tooMuchPattern.test(error.message)) return 'too much'
-    throw error
+  pins: BlockPins,
+  { filters, first, last }: FiltersQuery,
+): Promise<readonly unknown[]> {
+  const bounds = { fromBlock: encodeQuantity(first), toBlock: encodeQuantity(last) }
+  const outcomes = await session.batch([
+    ...filters.map((filter) => ({ method: 'eth_getLogs', params: [{ ...filter, ...bounds }] })),
+    { method: 'eth_getBlockByNumber', params: [bounds.toBlock, false] },
+  ])
+  const logs = outcomes.slice(0, filters.length).flatMap((outcome) => {
+    if (!outcome.ok) throw outcome.error
+    return decodeArray(outcome.result, 'logs')
+  })
+  const header = outcomes[filters.length]
+  if (header === undefined) throw new MalformedAnswerError(`expected ${filters.length + 1} answers`)
+  if (!header.ok) throw header.error
+  if (header.result === null) throw new BlockUnavailableError(`the endpoint does not have block ${last}`)
+  if (decodeHeader(header.result).hash !== pins.at(last).hash) {
+    throw new BlockUnavailableError(`block ${last} of the logs is not the one that is searched`)
   }
+  return logs
 }
 
 function readLog(value: unknown, pins: BlockPins): RangeItem {

@@ -35,8 +35,10 @@ export interface Findings {
   readonly ends: ReadonlyMap<string, FoundEnd>
   /** Times of the blocks that were read, by number. */
   readonly times: ReadonlyMap<bigint, number>
-  /** Logs of the tokens' movements, by block; empty where they were not asked for. */
-  readonly logs: RangeLogs
+  /** Logs of the tokens' movements, by block; null where they were not asked for. */
+  readonly logs: RangeLogs | null
+  /** Blocks whose bodies may be fetched to explain changes that logs and traces do not. */
+  readonly bodiesMax: number
 }
 
 export function balanceQuery({ token, solver }: Position): PastQuery {

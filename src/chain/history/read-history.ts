@@ -47,7 +47,10 @@ export async function readHistory(client: RpcClient, request: HistoryRequest): P
   for (let start = from; start.number < to.number;) {
     signal?.throwIfAborted()
     const end = await sliceEnd(client, start, to)
-    const slice = await searchSlice({ client, logger, signal, onBlocks }, { from: start, to: end, positions })
+    const slice = await searchSlice(
+      { client, logger, signal, onBlocks },
+      { from: start, to: end, positions, linked: false },
+    )
     changes.push(...slice.changes)
     ends = slice.positions
     for (const { position, coverage } of ends) if (coverage === 'sampled') sampled.add(positionKey(position))

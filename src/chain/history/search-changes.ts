@@ -14,6 +14,9 @@ import type { AccountSpan, AccountSteps } from './search-accounts.js'
 import { deferCandidates, searchTokens } from './search-tokens.js'
 import type { SearchContext } from './search-context.js'
 
+/** Blocks of one span whose bodies are fetched to explain changes: what a search costs must not grow with its changes. */
+const BODIES_MAX = 64
+
 /**
  * Finds the changes of a span without reading every block: both ends for every position, and between them what logs and
  * bisection point at. Tells for each position whether that is proven to be everything.
@@ -53,6 +56,7 @@ export async function searchChanges(
     ends,
     times,
     logs: logs ?? new Map(),
+    bodiesMax: BODIES_MAX,
   }
 }
 

@@ -24,10 +24,12 @@ const LINKED_HEADERS = 64n
 
 export interface Slice extends PinnedSpan {
   readonly positions: readonly SearchedPosition[]
+  /** True to have the headers below the last block: only near the head are they worth their requests. */
+  readonly linked: boolean
 }
 
 export interface SliceFindings {
-  /** Linked headers that end with the slice's last block. */
+  /** Linked headers that end with the slice's last block: that one alone, or more where they were asked for or known. */
   readonly headers: readonly BlockHeader[]
   /** By ascending block. */
   readonly changes: readonly SpanChange[]
@@ -46,25 +48,25 @@ export async function searchSlice(context: SearchContext, slice: Slice): Promise
   const hearsay = await pinByAncestors(client, slice, logger)
   if (hearsay !== null) {
     try {
-      return await searchPinned(context, hearsay, slice.positions)
+      return await searchPinned(context, hearsay, slice)
     } catch (error) {
       if (!(error instanceof BlockUnavailableError)) throw error
       logger.info({ block: slice.to.number.toString() }, 'block hashes of the EVM are not the chain’s, reading headers')
     }
   }
-  return searchPinned(context, await pinByHeaders(client, slice), slice.positions)
+  return searchPinned(context, await pinByHeaders(client, slice), slice)
 }
 
 async function searchPinned(
   context: SearchContext,
   pins: BlockPins,
-  positions: readonly SearchedPosition[],
+  { positions, linked }: Slice,
 ): Promise<SliceFindings> {
   const known = await withBalances(context, pins, positions)
   const findings = await findChanges(context, pins, known)
   return {
-    headers: await headersOf(context, pins, findings),
-    changes: await attributeSpan(context, findings),
+    headers: await headersOf(context, { pins, findings, linked }),
+    changes: await attributeSpan(context, pins, findings),
     positions: known.map((position) => {
       const end = findings.ends.get(positionKey(position))
       if (end === undefined) throw new Error('invariant: every position was read at the end')
@@ -103,16 +105,23 @@ async function withBalances(
   })
 }
 
-/** The newest headers: made of hash, parent and the time that the readings told, else fetched. */
-async function headersOf({ client }: SearchContext, pins: BlockPins, { times }: Findings): Promise<BlockHeader[]> {
+interface HeadersWanted {
+  readonly pins: BlockPins
+  readonly findings: Findings
+  readonly linked: boolean
+}
+
+/** The newest headers: made of hash, parent and the time that the readings told, else fetched where they are wanted. */
+async function headersOf({ client }: SearchContext, { pins, findings, linked }: HeadersWanted): Promise<BlockHeader[]> {
   const { from, to } = pins
+  const { times } = findings
   const headers: BlockHeader[] = [to]
   for (let number = to.number - 1n; number > from.number && times.has(number); number -= 1n) {
     headers.unshift(pins.header(number, times.get(number) ?? 0))
   }
   const [lowest = to] = headers
   const first = to.number - LINKED_HEADERS > from.number ? to.number - LINKED_HEADERS : from.number
-  if (first + 1n >= lowest.number) return headers
+  if (!linked || first + 1n >= lowest.number) return headers
   const fetched = await fetchHeadersByNumber(client, first + 1n, Number(lowest.number - first - 1n))
   if (fetched.some(({ number, hash }) => pins.at(number).hash !== hash)) {
     throw new BlockUnavailableError(`a block below ${to.number} is not canonical any more`)

@@ -30,6 +30,12 @@ describe('EndpointSecrets', () => {
     expect(secrets.clean('p%40ssw%C3%B6rd p@sswörd a%20secret%20path a secret path')).toBe('*** *** *** ***')
   })
 
+  it('knows credentials in the spelling of their header', () => {
+    const secrets = new EndpointSecrets('https://user:p%40ssw%C3%B6rd@eth.example.com/')
+    const header = `Basic ${Buffer.from('user:p@sswörd').toString('base64')}`
+    expect(secrets.clean(`refused: ${header}`)).toBe('refused: Basic ***')
+  })
+
   it('leaves other text alone, in one line of bounded length', () => {
     const secrets = new EndpointSecrets(`https://eth.example.com/v2/${key}`)
     expect(secrets.clean('connect\r\nECONNREFUSED\u0007\u001b[31m')).toBe('connect ECONNREFUSED [31m')

@@ -10,7 +10,9 @@ export class EndpointSecrets {
   constructor(url: string) {
     const { host, username, password, pathname, searchParams, search } = new URL(url)
     this.host = host
-    const parts = [username, password, pathname, search, ...pathname.split('/'), ...searchParams.values()]
+    // As the header has it: some providers repeat what they were sent.
+    const basic = Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')
+    const parts = [username, password, basic, pathname, search, ...pathname.split('/'), ...searchParams.values()]
     this.#secrets = [...new Set([url, ...parts, ...parts.map(decode)])]
       .filter((part) => part.length >= 6)
       .toSorted((a, b) => b.length - a.length)

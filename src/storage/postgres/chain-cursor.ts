@@ -1,6 +1,6 @@
 import { blockTime } from '../../model/block.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../../model/block.js'
-import { CursorMovedError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
+import { CursorMovedError } from '../../ledger/ledger-store.js'
 import { toBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 
@@ -69,15 +69,5 @@ export async function insertHeaders(
       headers.map((header) => toBytes(header.parentHash)),
       headers.map((header) => blockTime(header)),
     ],
-  })
-}
-
-/** Drops headers beyond the kept number, now and then, so that most blocks pay nothing for it. */
-export async function pruneHeaders(transaction: Queryable, chainId: bigint, cursorNumber: bigint): Promise<void> {
-  if (cursorNumber % 64n !== 0n) return
-  await transaction.query({
-    name: 'prune-headers',
-    text: 'delete from tidemark.block where chain_id = $1 and number <= $2',
-    values: [chainId, cursorNumber - BigInt(KEPT_HEADERS)],
   })
 }

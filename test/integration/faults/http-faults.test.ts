@@ -110,7 +110,7 @@ describe('an endpoint that lacks what is asked for', () => {
     const last = await chain.mine(3)
     await until('the balance is called stale', async () => {
       const balance = await follower.manager.getCurrentBalance(chainId, token, solver)
-      return balance?.stale !== null || (await follower.chain()).state !== 'live'
+      return (balance?.staleReason ?? null) !== null || (await follower.chain()).state !== 'live'
     })
     expect(await follower.records(position)).toEqual(before)
     proxy.clear()
@@ -122,8 +122,7 @@ describe('an endpoint that lacks what is asked for', () => {
     // Each block either has its change recorded or is not covered.
     const coverage = (await follower.manager.coverage(chainId, token, solver)) ?? []
     for (let block = (before[0]?.blockNumber ?? 0n) + 1n; block <= last; block += 1n) {
-      if (!coverage.some(({ fromBlock, toBlock }) => fromBlock < block && (toBlock === null || toBlock >= block)))
-        continue
+      if (!coverage.some(({ from, to }) => from < block && (to === null || to >= block))) continue
       const [older, newer] = [
         await balanceAt(chain.anvil.rpcUrl, position, block - 1n),
         await balanceAt(chain.anvil.rpcUrl, position, block),

@@ -130,18 +130,22 @@ describe('a socket', () => {
       ...systemClock,
       schedule: (durationMs, task) => systemClock.schedule(durationMs < LONG_WAIT_MS ? 1 : durationMs, task),
     }
+    let heads = 0
     const subscription = new HeadSubscription({
       chainId: chain.world.chainId,
       urls: [proxy.wsUrl],
       clock: hasty,
       transport: networkTransport,
       logger: silentLogger,
-      onHead: () => undefined,
+      onHead: () => (heads += 1),
       onChange: () => undefined,
     })
     for (let count = 1; count <= RECONNECTS; count += 1) {
       await until('heads are pushed', () => subscription.live && proxy.sockets.total === count)
       expect(proxy.sockets).toEqual({ open: 1, total: count })
+      // A socket that brought a head was a good one: its loss is not held against the next.
+      await chain.world.mine()
+      await until('a head has come', () => heads === count)
       proxy.cutSockets()
     }
     await until('heads are pushed again', () => subscription.live && proxy.sockets.total === RECONNECTS + 1)
