@@ -52,7 +52,7 @@ export interface Scenario {
 
 const wallets: readonly Address[] = Array.from(
   { length: 6 },
-  (_, index) => `0x${(0xa11ce000 + index).toString(16).padStart(40, '0')}`,
+  (_, index): Address => `0x${(0xa11ce000 + index).toString(16).padStart(40, '0')}`,
 )
 
 export function drawScenario(seed: number): Scenario {
