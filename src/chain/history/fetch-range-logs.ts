@@ -17,7 +17,7 @@ const FILTER_MAX_KEY = 'log-filter-max'
 /** Filters that share a request, and the header that proves what they saw; more may make an answer that is too large. */
 const FILTERS_AT_ONCE = 4
 /** How providers word that a range has too many blocks or too many logs; some call it a rate limit. */
-export const tooMuchPattern =
+export const tooMuchPattern: RegExp =
   /range|too (large|big)|too many (blocks|logs|results)|results|response size|more than|at most \d+ bytes/i
 /** How they word that a filter has too many entries. */
 const tooManyEntriesPattern = /(max|many|exceed|limit|most)[^.]*(addresses|topics)/i
