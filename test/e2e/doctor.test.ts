@@ -57,7 +57,7 @@ describe('tidemark doctor', () => {
         CHAIN_31337_RPC_URL: `${pruned.rpcUrl}/v2/${SECRET},http://127.0.0.1:${closed}/v2/${SECRET}`,
         CHAIN_31337_WS_URL: `ws://127.0.0.1:${closed}/ws?key=${SECRET}`,
         CHAIN_31337_TOKENS: `0x${'ab'.repeat(20)}`,
-        ETHEREUM_RPC_URL: `${anvil.rpcUrl}/${SECRET}`,
+        ETHEREUM_RPC_URL: `${anvil.rpcUrl}/?key=${SECRET}`,
         NOWHERE_RPC_URL: 'https://example.com',
         DATABASE_URL: `postgresql://tidemark:${SECRET}@127.0.0.1:${closed}/tidemark`,
         SOLVER_ADDRESSES: '',

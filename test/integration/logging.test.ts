@@ -81,7 +81,7 @@ describe('the log', () => {
         ['a database statement', /^database statement done$/, ['statement', 'rows', 'durationMs']],
         ['the database connection', /^database connected$/, ['version', 'poolSize']],
         ['a committed block', /^block committed$/, ['block', 'records']],
-        ['a sync', /^periodic sync done$/, ['positions', 'differing']],
+        ['a sync', /^periodic sync done$/, ['positions', 'defects', 'repaired']],
       ]
       for (const [what, message, fields] of known) {
         const line = lines.find((entry) => message.test(entry.message))

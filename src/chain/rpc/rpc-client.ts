@@ -294,13 +294,15 @@ export class RpcClient {
 
   /** The next endpoint is tried at once; when all were, the whole round waits. */
   async #backOff(attempt: number, error: unknown, avoided: Set<number>): Promise<void> {
-    if (this.#endpoints.some(({ place, health }) => !avoided.has(place) && health.downMs === 0)) return
+    const again = (waitMs: number): void =>
+      this.#logger.info({ attempt, waitMs: Math.round(waitMs), error: messageOf(error) }, 'rpc request is tried again')
+    if (this.#endpoints.some(({ place, health }) => !avoided.has(place) && health.downMs === 0)) return again(0)
     avoided.clear()
     const asked = error instanceof RateLimitedError && this.#endpoints.length === 1 ? error.retryAfterMs : undefined
     // The gate waits for as long as the endpoint asked.
-    if (asked !== undefined) return
+    if (asked !== undefined) return again(asked)
     const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + this.#clock.random() / 2)
-    this.#logger.info({ attempt, waitMs: Math.round(waitMs), error: messageOf(error) }, 'rpc request is tried again')
+    again(waitMs)
     await this.#clock.sleep(waitMs, this.#signal)
   }
 }
