@@ -9,6 +9,8 @@ import type { SearchContext } from './search-context.js'
 
 /** Blocks of one span whose bodies are fetched to explain changes: what a search costs must not grow with its changes. */
 const BODIES_MAX = 64
+/** For each of them: a slow archive answers late, and one that never does must not hold up the search. */
+const ATTRIBUTION_TIMEOUT_MS = 10_000
 
 /**
  * Finds the transactions of changes: from the logs that are known already, else block by block within a budget. What it cannot pay for is left unknown: the
@@ -56,7 +58,7 @@ async function attributeBlock(
   if (first === undefined) return
   try {
     const deltas = changes.map(({ position, balance, previous }) => ({ position, delta: balance - previous }))
-    const attributions = await attributeChanges(client, first.block, deltas)
+    const attributions = await attributeChanges(client, first.block, deltas, { timeoutMs: ATTRIBUTION_TIMEOUT_MS })
     for (const change of changes) {
       const attribution = attributions.get(positionKey(change.position))
       if (attribution !== undefined) found.set(change, attribution)
