@@ -43,6 +43,8 @@ const NEAR_HEAD_BLOCKS = 64n
 const FINALITY_INTERVAL_MS = 12_000
 /** After so many blocks in a row that changed a balance, the next one is expected to. */
 const BUSY_BLOCKS = 2
+/** A block waits so long at most to learn what moved its balances; then the cause is unknown. */
+const ATTRIBUTION_TIMEOUT_MS = 2000
 /** Readings of one block that may differ before its endpoint is given up for the moment. */
 const READING_ROUNDS_MAX = 4
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
@@ -267,7 +269,7 @@ class ChainWatch {
 
   /** Where every block changes something, its transactions are asked for beside its balances: that saves a round trip. */
   #fetchAhead(header: BlockHeader): Promise<BlockPapers> {
-    const papers = fetchBlockPapers(this.#options.client, header)
+    const papers = fetchBlockPapers(this.#options.client, header, { timeoutMs: ATTRIBUTION_TIMEOUT_MS })
     // Nobody may come to wait for them.
     papers.catch(() => undefined)
     return papers
@@ -282,7 +284,7 @@ class ChainWatch {
     const { client, logger } = this.#options
     if (changes.length === 0) return new Map()
     try {
-      return await attributeChanges(client, header, changes, ahead)
+      return await attributeChanges(client, header, changes, { timeoutMs: ATTRIBUTION_TIMEOUT_MS, ahead })
     } catch (error) {
       if (client.signal.aborted) throw error
       logger.warn(

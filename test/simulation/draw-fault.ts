@@ -29,62 +29,26 @@ export function kindsOf(nodesLie: boolean): readonly FaultKind[] {
   return faultKinds.filter((kind) => (nodesLie ? !misleading.has(kind) : kind !== 'other-block'))
 }
 
+type Details = Readonly<Record<string, unknown>>
+
+/** What a fault of some kinds needs beside its name. */
+const detailsOf: Partial<Record<FaultKind, (lots: Lots) => Details>> = {
+  lagging: (lots) => ({ blocks: lots.pick([1, 2, 5, 40]) }),
+  'wrong-chain-id': () => ({ chainId: 999n }),
+  'state-pruned': (lots) => ({ blocks: lots.pick([0, 2, 64]) }),
+  'other-block': (lots) => ({ shift: lots.pick([-1, 1]) }),
+  'capped-gas': (lots) => ({ gas: BigInt(lots.pick([200_000, 1_000_000, 5_000_000])) }),
+  'capped-response': (lots) => ({ bytes: lots.pick([300, 2000, 20_000]) }),
+  'hex-oddity': (lots) => ({ form: lots.pick(misspelt) }),
+  'http-429': (lots) => lots.pick([{}, { retryAfter: { seconds: lots.integer(0, 5) } }]),
+  'http-5xx': (lots) => ({ status: lots.pick([500, 502, 503, 504]) }),
+  'heads-skipped': (lots) => ({ heads: lots.integer(1, 5) }),
+  'heads-delayed': (lots) => ({ delayMs: lots.integer(100, 20_000) }),
+  'heads-flood': (lots) => ({ copies: lots.integer(2, 20) }),
+}
+
 export function drawFault(lots: Lots, kinds: readonly FaultKind[]): Fault {
   const kind = lots.pick(kinds)
   const trigger: FaultTrigger = { probability: lots.pick([0.05, 0.3, 1]) }
-  switch (kind) {
-    case 'lagging':
-      return { kind, ...trigger, blocks: lots.pick([1, 2, 5, 40]) }
-    case 'wrong-chain-id':
-      return { kind, ...trigger, chainId: 999n }
-    case 'state-pruned':
-      return { kind, ...trigger, blocks: lots.pick([0, 2, 64]) }
-    case 'other-block':
-      return { kind, ...trigger, shift: lots.pick([-1, 1]) }
-    case 'capped-gas':
-      return { kind, ...trigger, gas: BigInt(lots.pick([200_000, 1_000_000, 5_000_000])) }
-    case 'capped-response':
-      return { kind, ...trigger, bytes: lots.pick([300, 2000, 20_000]) }
-    case 'hex-oddity':
-      return { kind, ...trigger, form: lots.pick(misspelt) }
-    case 'http-429':
-      return { kind, ...trigger, ...lots.pick([{}, { retryAfter: { seconds: lots.integer(0, 5) } }]) }
-    case 'http-5xx':
-      return { kind, ...trigger, status: lots.pick([500, 502, 503, 504]) }
-    case 'heads-skipped':
-      return { kind, ...trigger, heads: lots.integer(1, 5) }
-    case 'heads-delayed':
-      return { kind, ...trigger, delayMs: lots.integer(100, 20_000) }
-    case 'heads-flood':
-      return { kind, ...trigger, copies: lots.integer(2, 20) }
-    case 'batch-as-object':
-    case 'batch-partial':
-    case 'batch-reordered':
-    case 'block-unavailable':
-    case 'empty-logs':
-    case 'empty-past-head':
-    case 'garbage-frames':
-    case 'hang':
-    case 'heads-dropped':
-    case 'heads-duplicated':
-    case 'heads-reordered':
-    case 'html-200':
-    case 'malformed':
-    case 'missing-result':
-    case 'no-state-override':
-    case 'null-block':
-    case 'null-receipt':
-    case 'partial-logs':
-    case 'rate-limit-error':
-    case 'removed-logs':
-    case 'reset':
-    case 'result-and-error':
-    case 'socket-cut':
-    case 'socket-refused':
-    case 'socket-silent':
-    case 'subscribe-refused':
-    case 'truncated':
-    case 'wrong-id':
-      return { kind, ...trigger } as Fault
-  }
+  return { kind, ...trigger, ...detailsOf[kind]?.(lots) } as Fault
 }

@@ -1,6 +1,7 @@
 import type { Address } from '../../model/address.js'
 import type { BlockHeader } from '../../model/block.js'
 import type { Attribution } from '../../model/chain-event.js'
+import { RetryableError } from '../../model/errors.js'
 import { isNativeAlias } from '../../model/native-alias.js'
 import { positionKey } from '../../model/position.js'
 import type { Token } from '../../model/position.js'
@@ -12,6 +13,13 @@ import { fetchBlockPapers, fetchReceiptLogs, fetchTransferLogs, readBlockActivit
 import type { BlockActivity, BlockPapers, Interest, TransferLog } from './fetch-activity.js'
 import { fetchValueTransfers } from './fetch-value-transfers.js'
 
+export interface AttributionOptions {
+  /** For all that is asked, tries and waits included: a block is not committed before its changes are attributed. */
+  readonly timeoutMs: number
+  /** The block's body and receipts, when they were asked for beforehand. */
+  readonly ahead?: Promise<BlockPapers> | null
+}
+
 type Attributions = ReadonlyMap<string, Attribution>
 
 /**
@@ -21,23 +29,49 @@ type Attributions = ReadonlyMap<string, Attribution>
  * Costs one query for logs where only tokens changed, else the body and the receipts in one batch; the receipts, or the
  * traces, come on top only where something is left unexplained.
  *
- * @param ahead the block's body and receipts, when they were asked for beforehand
  * @returns attributions by `positionKey`; `unexplained` is 0 only where the found movements add up to the change.
  */
 export async function attributeChanges(
   client: RpcClient,
   header: BlockHeader,
   changes: readonly BalanceChange[],
-  ahead: Promise<BlockPapers> | null = null,
+  { timeoutMs, ahead = null }: AttributionOptions,
 ): Promise<Attributions> {
+  const query = queryWithin(client, header, timeoutMs)
   const natives = changes.filter((change) => isNative(change))
   const tokens = changes.filter((change) => !isNative(change))
   const interest = interestOf(changes, tokens)
-  if (natives.length === 0 && ahead === null) return attributeByLogs(client, header, { tokens, interest })
-  const papers = (await ahead?.catch(() => null)) ?? (await fetchBlockPapers(client, header))
+  if (natives.length === 0 && ahead === null) return attributeByLogs(query, { tokens, interest })
+  const papers = await fetchPapers(query, ahead)
   const activity = readBlockActivity(papers, interest)
-  const attributions = await attributeNatives(client, header, { changes: natives, activity })
+  const attributions = await attributeNatives(query, { changes: natives, activity })
   return new Map([...attributions, ...attributeTokens(tokens, activity.logs)])
+}
+
+/** Where to ask, about which block, and for how much longer. */
+interface Query {
+  readonly client: RpcClient
+  readonly header: BlockHeader
+  readonly leftMs: () => number
+}
+
+function queryWithin(client: RpcClient, header: BlockHeader, timeoutMs: number): Query {
+  const endMs = client.clock.monotonicMs() + timeoutMs
+  return { client, header, leftMs: () => Math.max(0, endMs - client.clock.monotonicMs()) }
+}
+
+/** An endpoint that is slow with receipts alone is not left for it: the second half of the time is another one's. */
+async function fetchPapers(
+  { client, header, leftMs }: Query,
+  ahead: Promise<BlockPapers> | null,
+): Promise<BlockPapers> {
+  if (client.size === 1 && ahead === null) return fetchBlockPapers(client, header, { timeoutMs: leftMs() })
+  try {
+    return await (ahead ?? fetchBlockPapers(client, header, { timeoutMs: leftMs() / 2 }))
+  } catch (error) {
+    if (client.signal.aborted || !(error instanceof RetryableError)) throw error
+    return fetchBlockPapers(client, header, { timeoutMs: leftMs(), elsewhere: true })
+  }
 }
 
 /** The face of a chain's own currency as a token has no transfers of its own: its balance is the native one. */
@@ -54,14 +88,16 @@ function interestOf(changes: readonly BalanceChange[], tokens: readonly BalanceC
 
 /** Only where the logs do not explain all is it worth asking whether the node gave all of them. */
 async function attributeByLogs(
-  client: RpcClient,
-  header: BlockHeader,
+  { client, header, leftMs }: Query,
   { tokens, interest }: { readonly tokens: readonly BalanceChange[]; readonly interest: Interest },
 ): Promise<Attributions> {
   if (tokens.length === 0) return new Map()
-  const attributions = attributeTokens(tokens, await fetchTransferLogs(client, header, interest))
+  const attributions = attributeTokens(
+    tokens,
+    await fetchTransferLogs(client, header, { interest, timeoutMs: leftMs() }),
+  )
   if (explainsAll(attributions)) return attributions
-  const complete = await fetchReceiptLogs(client, header, interest).catch((error: unknown) => {
+  const complete = await fetchReceiptLogs(client, header, { interest, timeoutMs: leftMs() }).catch((error: unknown) => {
     if (client.signal.aborted) throw error
     return null
   })
@@ -81,8 +117,7 @@ function attributeTokens(changes: readonly BalanceChange[], logs: readonly Trans
 
 /** Bodies and receipts explain most changes. Only where they do not is the node asked what happened inside contracts. */
 async function attributeNatives(
-  client: RpcClient,
-  header: BlockHeader,
+  { client, header, leftMs }: Query,
   { changes, activity }: { readonly changes: readonly BalanceChange[]; readonly activity: BlockActivity },
 ): Promise<Attributions> {
   const attribute = (traces?: Awaited<ReturnType<typeof fetchValueTransfers>>): Attributions =>
@@ -91,7 +126,7 @@ async function attributeNatives(
     )
   const attributions = attribute()
   if (explainsAll(attributions)) return attributions
-  const traces = await fetchValueTransfers(client, header)
+  const traces = await fetchValueTransfers(client, header, leftMs())
   return traces === null ? attributions : attribute(traces)
 }
 

@@ -1,4 +1,4 @@
-import type { BlockHeader, BlockRef } from '../../model/block.js'
+import type { BlockRef } from '../../model/block.js'
 import type { Hash, Hex } from '../../model/position.js'
 import { decodeObject, encodeQuantity } from '../rpc/quantity.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
@@ -34,11 +34,15 @@ export function nameBlocksByNumber(session: EndpointSession, byNumber: boolean):
  *
  * @throws {BlockUnavailableError} when the number names another block by now.
  */
-export async function requireUnmoved(session: EndpointSession, header: BlockHeader): Promise<void> {
-  if (!namesBlocksByNumber(session)) return
-  const answer = await session.request('eth_getBlockByNumber', [encodeQuantity(header.number), false])
+export async function requireUnmoved(session: EndpointSession, block: BlockRef): Promise<void> {
+  if (namesBlocksByNumber(session)) await requireSameBlock(session, block)
+}
+
+/** @throws {BlockUnavailableError} when the endpoint has another block, or none, under the block's number. */
+export async function requireSameBlock(session: EndpointSession, block: BlockRef): Promise<void> {
+  const answer = await session.request('eth_getBlockByNumber', [encodeQuantity(block.number), false])
   const hash = answer === null ? null : decodeObject(answer, 'block')['hash']
-  if (hash !== header.hash) {
-    throw new BlockUnavailableError(`the endpoint no longer has block ${header.number} as ${header.hash}`)
+  if (hash !== block.hash) {
+    throw new BlockUnavailableError(`the endpoint no longer has block ${block.number} as ${block.hash}`)
   }
 }

@@ -3,7 +3,7 @@ import { parseAddress } from '../../model/address.js'
 import type { BlockHeader } from '../../model/block.js'
 import type { Hash, Hex, Token } from '../../model/position.js'
 import { decodeArray, decodeData, decodeHash, decodeObject, decodeQuantity, isObject } from '../rpc/quantity.js'
-import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
+import type { EndpointSession, RpcClient, RunOptions } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError } from '../rpc/rpc-errors.js'
 import { MOVEMENT_TOPICS } from './transfer-topics.js'
 
@@ -73,9 +73,13 @@ export interface BlockPapers {
   readonly receipts: readonly Json[]
 }
 
-/** Asks for a block's body and receipts. */
-export function fetchBlockPapers(client: RpcClient, header: BlockHeader): Promise<BlockPapers> {
-  return client.run(async (session) => {
+/** Asks for a block's body and receipts, for so long at most. */
+export function fetchBlockPapers(
+  client: RpcClient,
+  header: BlockHeader,
+  options: RunOptions & { readonly timeoutMs: number },
+): Promise<BlockPapers> {
+  const fetch = async (session: EndpointSession): Promise<BlockPapers> => {
     const [block, receipts] = await session.batch([
       { method: 'eth_getBlockByHash', params: [header.hash, true] },
       { method: 'eth_getBlockReceipts', params: [{ blockHash: header.hash }] },
@@ -87,7 +91,8 @@ export function fetchBlockPapers(client: RpcClient, header: BlockHeader): Promis
     const body = decodeObject(block.result, 'block')
     if (body['hash'] !== header.hash) throw new MalformedAnswerError('expected the block asked for, got another one')
     return { header, body, receipts: readReceipts(receipts.result, header) }
-  })
+  }
+  return client.run(fetch, options)
 }
 
 /**
@@ -106,29 +111,35 @@ export function readBlockActivity({ header, body, receipts }: BlockPapers, inter
   }
 }
 
+/** Which logs, and for how long they are asked for at most. */
+interface LogQuery {
+  readonly interest: Interest
+  readonly timeoutMs: number
+}
+
 /** The logs of the tokens of interest in one block that may tell of movements. */
 export async function fetchTransferLogs(
   client: RpcClient,
   header: BlockHeader,
-  interest: Interest,
+  { interest, timeoutMs }: LogQuery,
 ): Promise<readonly TransferLog[]> {
   const filter = { blockHash: header.hash, address: [...interest.tokens], topics: [MOVEMENT_TOPICS] }
-  return client.run(async (session) =>
-    readLogs(decodeArray(await session.request('eth_getLogs', [filter]), 'logs'), header, interest),
-  )
+  const read = async (session: EndpointSession): Promise<readonly TransferLog[]> =>
+    readLogs(decodeArray(await session.request('eth_getLogs', [filter]), 'logs'), header, interest)
+  return client.run(read, { timeoutMs })
 }
 
 /** The same logs out of the receipts, from another endpoint where there is one: some nodes answer a query for logs with none, or with some of them. */
 export async function fetchReceiptLogs(
   client: RpcClient,
   header: BlockHeader,
-  interest: Interest,
+  { interest, timeoutMs }: LogQuery,
 ): Promise<readonly TransferLog[]> {
   const read = async (session: EndpointSession): Promise<readonly TransferLog[]> => {
     const receipts = await session.request('eth_getBlockReceipts', [{ blockHash: header.hash }])
     return readReceiptLogs(readReceipts(receipts, header), header, interest)
   }
-  return client.run(read, { elsewhere: true })
+  return client.run(read, { elsewhere: true, timeoutMs })
 }
 
 function readReceipts(answer: unknown, header: BlockHeader): readonly Json[] {

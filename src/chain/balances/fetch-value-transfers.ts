@@ -19,26 +19,25 @@ const MEMORY_KEY = 'tracing'
 const UNSUPPORTED_REST_MS = 60 * 60_000
 /** One that was too slow, or broke off, may only have been busy; but each try holds a block up. */
 const FAILED_REST_MS = 60_000
-/** The block is not committed before its changes are attributed: a slow trace must not hold it up. */
-const TIMEOUT_MS = 2000
-
 /**
  * Value moved inside each of a block's transactions, from the node's call traces.
  *
  * @returns null where the endpoint cannot tell: a trace only says which transaction did what the state shows already, so
  * its lack is no failure.
+ * @param timeoutMs after which the answer is not waited for
  */
-export function fetchValueTransfers(client: RpcClient, header: BlockHeader): Promise<ValueTransfers | null> {
+export function fetchValueTransfers(
+  client: RpcClient,
+  header: BlockHeader,
+  timeoutMs: number,
+): Promise<ValueTransfers | null> {
   return client.run(async (session) => {
     const known = session.memory.get(MEMORY_KEY) as Tracing | undefined
     if (known?.method === null && client.clock.monotonicMs() < known.restUntilMs) return null
     const remember = (tracing: Tracing): void => void session.memory.set(MEMORY_KEY, tracing)
     try {
-      const { method, transfers } = await withinTime(
-        client.clock,
-        traceBlock(session, header, known?.method ?? null),
-        TIMEOUT_MS,
-      )
+      const tracing = traceBlock(session, header, known?.method ?? null)
+      const { method, transfers } = await withinTime(client.clock, tracing, timeoutMs)
       remember({ method, restUntilMs: 0 })
       return transfers
     } catch (error) {

@@ -16,6 +16,8 @@ import type { SearchContext } from './search-context.js'
 
 /** Fewer blocks than this cost no more one by one. */
 const RANGE_BLOCKS_MIN = 3
+/** For each of them: a slow archive answers late, and one that never does must not hold up the search. */
+const ATTRIBUTION_TIMEOUT_MS = 10_000
 
 /**
  * Finds the transactions of changes: from the logs and the traces of ranges as far as these add up to a change, else
@@ -72,7 +74,7 @@ async function attributeBlock(
   if (first === undefined) return
   try {
     const deltas = changes.map(({ position, balance, previous }) => ({ position, delta: balance - previous }))
-    const attributions = await attributeChanges(client, first.block, deltas)
+    const attributions = await attributeChanges(client, first.block, deltas, { timeoutMs: ATTRIBUTION_TIMEOUT_MS })
     for (const change of changes) {
       const attribution = attributions.get(positionKey(change.position))
       if (attribution !== undefined) found.set(change, attribution)

@@ -1,9 +1,9 @@
 import type { BlockRef } from '../../model/block.js'
 import { balanceOfCall, decodeBalanceOf } from '../balances/balance-of.js'
-import { atBlock } from '../balances/block-argument.js'
+import { atBlock, requireSameBlock } from '../balances/block-argument.js'
 import { decodeHeader } from '../rpc/decode-header.js'
 import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
-import { decodeData, decodeQuantity } from '../rpc/quantity.js'
+import { decodeData, decodeQuantity, encodeQuantity } from '../rpc/quantity.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
 import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
@@ -11,11 +11,38 @@ import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
 /** Calls of one batch: what every provider takes. */
 const BATCH_MAX = 100
 
-/** Reads each value with a call of its own: the form that every node understands. */
+/** How a block is named to an endpoint: by its hash, or by its number where the endpoint takes nothing else. */
+export type BlockName = 'hash' | 'number'
+
+/** The block parameter; what is read by number holds only if the number still is this block's afterwards. */
+export function nameBlock(block: BlockRef, name: BlockName): unknown {
+  return name === 'hash' ? atBlock(block) : encodeQuantity(block.number)
+}
+
+/** Finds out whether an endpoint takes hashes for blocks. */
+export async function nameOfBlocks(session: EndpointSession, block: BlockRef): Promise<BlockName> {
+  const takes = async (name: BlockName): Promise<boolean> => {
+    try {
+      const params = ['0x0000000000000000000000000000000000000b0b', nameBlock(block, name)]
+      decodeQuantity(await session.request('eth_getBalance', params), 'balance')
+      return true
+    } catch (error) {
+      if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
+      throw error
+    }
+  }
+  return (await takes('hash')) || !(await takes('number')) ? 'hash' : 'number'
+}
+
+/**
+ * Reads each value with a call of its own: the form that every node understands.
+ *
+ * @throws {BlockUnavailableError} when the endpoint has another block in its place
+ */
 export async function readPastPlainly(
   session: EndpointSession,
   block: BlockRef,
-  queries: readonly PastQuery[],
+  { queries, name }: { readonly queries: readonly PastQuery[]; readonly name: BlockName },
 ): Promise<PastReading> {
   const answer = await session.request('eth_getBlockByHash', [block.hash, false])
   if (answer === null) throw new BlockUnavailableError(`the endpoint does not know block ${block.hash}`)
@@ -26,22 +53,23 @@ export async function readPastPlainly(
   const answers: PastAnswer[] = []
   for (let start = 0; start < queries.length; start += BATCH_MAX) {
     const part = queries.slice(start, start + BATCH_MAX)
-    const outcomes = await session.batch(part.map((query) => callOf(query, block)))
+    const outcomes = await session.batch(part.map((query) => callOf(query, nameBlock(block, name))))
     part.forEach((query, index) => answers.push(answerOf(query, outcomes[index])))
   }
+  if (name === 'number') await requireSameBlock(session, block)
   return { timestampSeconds: header.timestampSeconds, answers }
 }
 
-function callOf({ subject, account }: PastQuery, block: BlockRef): RpcCall {
+function callOf({ subject, account }: PastQuery, at: unknown): RpcCall {
   switch (subject) {
     case 'native':
-      return { method: 'eth_getBalance', params: [account, atBlock(block)] }
+      return { method: 'eth_getBalance', params: [account, at] }
     case 'fingerprint':
-      return { method: 'eth_getTransactionCount', params: [account, atBlock(block)] }
+      return { method: 'eth_getTransactionCount', params: [account, at] }
     case 'code':
-      return { method: 'eth_getCode', params: [account, atBlock(block)] }
+      return { method: 'eth_getCode', params: [account, at] }
     default:
-      return { method: 'eth_call', params: [{ to: subject, data: balanceOfCall(account) }, atBlock(block)] }
+      return { method: 'eth_call', params: [{ to: subject, data: balanceOfCall(account) }, at] }
   }
 }
 

@@ -1,18 +1,22 @@
 import type { Address } from '../../model/address.js'
 import type { BlockRef } from '../../model/block.js'
+import type { Clock } from '../../model/clock.js'
 import type { Logger } from '../../model/logger.js'
 import type { Hash, Hex } from '../../model/position.js'
-import { atBlock } from '../balances/block-argument.js'
 import { otherBlockError } from '../balances/other-block.js'
+import { requireSameBlock } from '../balances/block-argument.js'
 import { historyScannerBytecode } from '../balances/scanner/history-scanner-bytecode.js'
 import { decodeData } from '../rpc/quantity.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
 import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
 import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
-import { readPastPlainly } from './read-past-plainly.js'
+import { nameBlock, nameOfBlocks, readPastPlainly } from './read-past-plainly.js'
+import type { BlockName } from './read-past-plainly.js'
 
 interface Scanning {
-  mode: 'unknown' | 'override' | 'plain'
+  readonly mode: 'override' | 'plain'
+  readonly name: BlockName
+  readonly probedAtMs: number
   chunk: number
 }
 
@@ -24,6 +28,8 @@ const FINGERPRINT_CODE: Hex = '0x60008080f060005260206000f3'
 const GAS_PER_ITEM = 300_000
 const MEMORY_KEY = 'past-scanning'
 const CHUNK_START = 5000
+/** What an endpoint cannot do may change with its next release. */
+const PROBE_AGAIN_MS = 60 * 60_000
 const CHUNK_MAX = 10_000
 const HEAD_CHARS = 128
 const ITEM_CHARS = 66
@@ -46,8 +52,8 @@ export function readPast(
   logger: Logger,
 ): Promise<PastReading> {
   return client.run(async (session) => {
-    const scanning = await scanningOf(session, block, logger)
-    if (scanning.mode === 'plain') return readPastPlainly(session, block, queries)
+    const scanning = await scanningOf(session, block, { clock: client.clock, logger })
+    if (scanning.mode === 'plain') return readPastPlainly(session, block, { queries, name: scanning.name })
     return scanApart(session, block, { scanning, queries })
   })
 }
@@ -65,37 +71,50 @@ export function readAncestors(
   logger: Logger,
 ): Promise<readonly Hash[] | null> {
   return client.run(async (session) => {
-    const scanning = await scanningOf(session, block, logger)
-    if (scanning.mode === 'plain') return null
+    const { mode, name } = await scanningOf(session, block, { clock: client.clock, logger })
+    if (mode === 'plain') return null
     const operands = Array.from({ length: Number(count) }, (_, index) => toOperand(block.number - BigInt(index) - 1n))
     const data = encodeGroups([{ subject: toOperand(BigInt(subjects.ancestor)), operands }])
-    const { words } = decodeScan(await callScanner(session, block, { data, accounts: [] }), block, operands.length)
+    const { words } = decodeScan(
+      await callScanner(session, block, { data, accounts: [], name }),
+      block,
+      operands.length,
+    )
     return words.map(({ value }): Hash => `0x${value}`)
   })
 }
 
-async function scanningOf(session: EndpointSession, block: BlockRef, logger: Logger): Promise<Scanning> {
-  const known = session.memory.get(MEMORY_KEY)
-  const scanning = isScanning(known) ? known : { mode: 'unknown' as const, chunk: CHUNK_START }
-  if (scanning.mode !== 'unknown') return scanning
-  const found: Scanning = { ...scanning, mode: (await works(session, block)) ? 'override' : 'plain' }
+/** Finds out once in a while which way of reading the endpoint supports, by trying each on this block. */
+async function scanningOf(
+  session: EndpointSession,
+  block: BlockRef,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<Scanning> {
+  const known = session.memory.get(MEMORY_KEY) as Scanning | undefined
+  const isBest = known?.mode === 'override' && known.name === 'hash'
+  if (known !== undefined && (isBest || clock.monotonicMs() - known.probedAtMs < PROBE_AGAIN_MS)) return known
+  const found: Scanning = { ...(await probe(session, block)), probedAtMs: clock.monotonicMs(), chunk: CHUNK_START }
   session.memory.set(MEMORY_KEY, found)
-  logger.info({ endpoint: session.host, mode: found.mode }, 'way of reading the past chosen')
+  logger.info({ endpoint: session.host, mode: found.mode, name: found.name }, 'way of reading the past chosen')
   return found
 }
 
-function isScanning(value: unknown): value is Scanning {
-  return typeof value === 'object' && value !== null && 'mode' in value && 'chunk' in value
+/** Hashes first: by number, a node cannot be held to the very block. */
+async function probe(session: EndpointSession, block: BlockRef): Promise<Pick<Scanning, 'mode' | 'name'>> {
+  for (const name of ['hash', 'number'] as const) {
+    if (await works(session, block, name)) return { mode: 'override', name }
+  }
+  return { mode: 'plain', name: await nameOfBlocks(session, block) }
 }
 
 /** Tries every kind of query that needs placed code. A node that lacks it answers with an error or with nonsense. */
-async function works(session: EndpointSession, block: BlockRef): Promise<boolean> {
+async function works(session: EndpointSession, block: BlockRef, name: BlockName): Promise<boolean> {
   const queries: readonly PastQuery[] = [
     { subject: 'native', account: '0x0000000000000000000000000000000000000b0b' },
     { subject: 'fingerprint', account: '0x0000000000000000000000000000000000000b0b' },
   ]
   try {
-    const { answers } = await scanChunk(session, block, queries)
+    const { answers } = await scanChunk(session, block, { queries, name })
     return answers.length === queries.length && answers.every(({ kind }) => kind === 'value')
   } catch (error) {
     if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
@@ -142,7 +161,7 @@ async function scanAll(
   while (answers.length < queries.length || timestampSeconds === null) {
     const chunk = queries.slice(answers.length, answers.length + scanning.chunk)
     try {
-      const part = await scanChunk(session, block, chunk)
+      const part = await scanChunk(session, block, { queries: chunk, name: scanning.name })
       if (part.answers.length === 0 && chunk.length > 0) {
         throw new NodeError('the node gave too little gas for a single balance', 0)
       }
@@ -158,7 +177,7 @@ async function scanAll(
         scanning.chunk = Math.ceil(chunk.length / 2)
         continue
       }
-      const alone = await readPastPlainly(session, block, chunk)
+      const alone = await readPastPlainly(session, block, { queries: chunk, name: scanning.name })
       timestampSeconds = alone.timestampSeconds
       answers.push(...alone.answers)
     }
@@ -169,10 +188,10 @@ async function scanAll(
 async function scanChunk(
   session: EndpointSession,
   block: BlockRef,
-  queries: readonly PastQuery[],
+  { queries, name }: { readonly queries: readonly PastQuery[]; readonly name: BlockName },
 ): Promise<PastReading> {
   const accounts = queries.filter(({ subject }) => subject === 'fingerprint').map(({ account }) => account)
-  const answer = await callScanner(session, block, { data: encodeQueries(queries), accounts })
+  const answer = await callScanner(session, block, { data: encodeQueries(queries), accounts, name })
   const { timestampSeconds, words } = decodeScan(answer, block, queries.length)
   return { timestampSeconds, answers: words.map(({ status, value }) => answerOf(status, value)) }
 }
@@ -181,12 +200,18 @@ interface ScannerCall {
   readonly data: Hex
   /** Accounts that get the code that tells their nonce. */
   readonly accounts: readonly Address[]
+  readonly name: BlockName
 }
 
-async function callScanner(session: EndpointSession, block: BlockRef, { data, accounts }: ScannerCall): Promise<Hex> {
+async function callScanner(
+  session: EndpointSession,
+  block: BlockRef,
+  { data, accounts, name }: ScannerCall,
+): Promise<Hex> {
   const overrides: Record<Address, { readonly code: Hex }> = { [SCANNER_ADDRESS]: { code: historyScannerBytecode } }
   for (const account of accounts) overrides[account] = { code: FINGERPRINT_CODE }
-  const answer = await session.request('eth_call', [{ to: SCANNER_ADDRESS, data }, atBlock(block), overrides])
+  const answer = await session.request('eth_call', [{ to: SCANNER_ADDRESS, data }, nameBlock(block, name), overrides])
+  if (name === 'number') await requireSameBlock(session, block)
   return decodeData(answer, 'scanner')
 }
 

@@ -15,6 +15,7 @@ import {
   BlockUnavailableError,
   RateLimitedError,
   StateUnavailableError,
+  TransportError,
   WrongChainError,
 } from './rpc-errors.js'
 
@@ -51,6 +52,8 @@ export interface EndpointSession {
 export interface RunOptions {
   /** Prefers an endpoint other than the one used last: for a second opinion. */
   readonly elsewhere?: boolean
+  /** After which the work is given up, tries and waits between them included; without a limit when absent. */
+  readonly timeoutMs?: number
 }
 
 /** What one endpoint said when all were asked. */
@@ -125,25 +128,50 @@ export class RpcClient {
   /**
    * Does a piece of work on one endpoint, and again on the next when the failure may pass.
    *
-   * @throws {TidemarkError} the node's own error at once; the last failure when no try succeeded.
+   * @throws {TidemarkError} the node's own error at once; the last failure when no try succeeded; a TransportError when
+   * the time is over.
    */
   async run<Result>(work: (session: EndpointSession) => Promise<Result>, options: RunOptions = {}): Promise<Result> {
+    const { timeoutMs } = options
+    if (timeoutMs === undefined) return this.#try(work, options, this.#signal)
+    const limit = new AbortController()
+    const stop = (): void => limit.abort(this.#signal.reason)
+    const callOff = this.#clock.schedule(timeoutMs, () =>
+      limit.abort(new TransportError(`no endpoint answered within ${Math.round(timeoutMs)} ms`)),
+    )
+    this.#signal.addEventListener('abort', stop)
+    try {
+      return await this.#try(work, options, limit.signal)
+    } finally {
+      callOff()
+      this.#signal.removeEventListener('abort', stop)
+    }
+  }
+
+  async #try<Result>(
+    work: (session: EndpointSession) => Promise<Result>,
+    options: RunOptions,
+    signal: AbortSignal,
+  ): Promise<Result> {
     const attemptsMax = Math.max(ATTEMPTS_MIN, this.#endpoints.length)
     const avoided = new Set<number>(options.elsewhere === true && this.#inUse !== null ? [this.#inUse] : [])
     let lastError: unknown
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      if (attempt > 0) await this.#backOff(attempt, lastError, avoided)
+      if (attempt > 0) await this.#backOff(attempt, { error: lastError, avoided, signal })
       this.#signal.throwIfAborted()
+      signal.throwIfAborted()
       const endpoint = this.#choose(avoided)
       if (options.elsewhere !== true) this.#use(endpoint.place)
       try {
-        await endpoint.verify(this.#signal)
-        const result = await work(this.#session(endpoint, this.#signal))
+        await endpoint.verify(signal)
+        const result = await work(this.#session(endpoint, signal))
         endpoint.succeeded()
         this.#survey()
         return result
       } catch (error) {
         if (this.#signal.aborted) throw error
+        // Too slow for this is not too slow for other work.
+        signal.throwIfAborted()
         lastError = error
         this.#failed(endpoint, error)
         if (!(error instanceof RetryableError) && !(error instanceof WrongChainError)) throw error
@@ -293,7 +321,14 @@ export class RpcClient {
   }
 
   /** The next endpoint is tried at once; when all were, the whole round waits. */
-  async #backOff(attempt: number, error: unknown, avoided: Set<number>): Promise<void> {
+  async #backOff(
+    attempt: number,
+    {
+      error,
+      avoided,
+      signal,
+    }: { readonly error: unknown; readonly avoided: Set<number>; readonly signal: AbortSignal },
+  ): Promise<void> {
     const again = (waitMs: number): void =>
       this.#logger.info({ attempt, waitMs: Math.round(waitMs), error: messageOf(error) }, 'rpc request is tried again')
     if (this.#endpoints.some(({ place, health }) => !avoided.has(place) && health.downMs === 0)) return again(0)
@@ -303,6 +338,6 @@ export class RpcClient {
     if (asked !== undefined) return again(asked)
     const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** (attempt - 1)) * (0.75 + this.#clock.random() / 2)
     again(waitMs)
-    await this.#clock.sleep(waitMs, this.#signal)
+    await this.#clock.sleep(waitMs, signal)
   }
 }
