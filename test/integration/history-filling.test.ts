@@ -64,9 +64,9 @@ const anyFill = fc.record({
   sliceBlocks: fc.integer({ min: 1, max: 9 }),
   coverage: fc.constantFrom('exact' as const, 'exact' as const, 'sampled' as const),
   /** Answers until the node goes away. */
-  answers: fc.option(fc.integer({ min: 0, max: 30 })),
+  answers: fc.option(fc.integer({ min: 0, max: 30 }), { freq: 1 }),
   /** A position that cannot be read at some blocks. */
-  hidden: fc.option(fc.integer({ min: 1, max: 60 }), { freq: 3 }),
+  hidden: fc.option(fc.integer({ min: 1, max: 60 }), { freq: 1 }),
 })
 type AnyFill = typeof anyFill extends fc.Arbitrary<infer Value> ? Value : never
 
@@ -103,6 +103,31 @@ it(
   },
   longTimeoutMs,
 )
+
+it('filling in a part of a gap takes nothing from what was read after it, when the balance came back', async () => {
+  await clear()
+  const left = [
+    one,
+    [
+      [3n, 5n],
+      [16n, 7n],
+      [30n, 5n],
+    ],
+  ] as const
+  const chain = new PaperChain([left, [two, []]])
+  const last = await follow(chain, [{ away: 20, there: 2 }])
+  const report = await fill(chain, { from: 14n, to: 20n, sliceBlocks: 3n })
+  expect([...report.unreadable]).toEqual([])
+  // What follows the blocks that are still unseen is a start: nothing says when it became so.
+  expect(await records(one)).toEqual([
+    [12n, 5n, null],
+    [16n, 7n, 5n],
+    [34n, 5n, null],
+  ])
+  await expectTrue(chain, last)
+  await fill(chain, { from: 12n, to: last, sliceBlocks: 3n })
+  expect(await records(one)).toEqual(chain.expected(one, 12n, last))
+})
 
 it('a run tells of each position once, and what a crashed run stored is told by the next one', async () => {
   await clear()

@@ -14,7 +14,7 @@ import { rowsBetween } from './repair-records.js'
 /** Blocks that are searched and stored at once: what a run that is broken off has to do again. */
 export const SLICE_BLOCKS = 4096n
 /** Pieces stored in one transaction: no block can be stored meanwhile. */
-const PIECES_AT_ONCE = 500
+const PIECES_AT_ONCE = 100
 
 export interface FillProgress {
   readonly chainId: bigint
