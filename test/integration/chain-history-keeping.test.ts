@@ -111,6 +111,28 @@ describe('history without following', () => {
     for (const holding of world.positions) await expectTruth(follower, holding, first, head)
   })
 
+  it('of a wallet that is not watched any more is verified when the wallet is named', async () => {
+    const follower = await start()
+    await follower.reached(await mineActivity(world, 10))
+    const { solver } = await busiest(follower)
+    await follower.manager.removeSolverFromMonitor(solver)
+    await follower.reached(await mineActivity(world, 2))
+    const positions = world.positions.filter((holding) => holding.solver === solver).length
+    const others = world.positions.length - positions
+    expect(await follower.manager.verify({})).toMatchObject([{ positions: others, wrong: 0, missing: 0, extra: 0 }])
+    const clean = { positions, wrong: 0, missing: 0, extra: 0 }
+    expect(await follower.manager.verify({ solver })).toMatchObject([clean])
+    await sql(
+      follower,
+      `update tidemark.balance_record set balance = balance + 1 from tidemark.position
+       where position.id = position_id and solver = decode($1, 'hex') and previous_balance is null`,
+      [solver.slice(2)],
+    )
+    const repaired = await follower.manager.verify({ solver })
+    expect(repaired).toMatchObject([{ ...clean, wrong: positions, repaired: positions }])
+    expect(await follower.manager.verify({ solver })).toMatchObject([clean])
+  })
+
   it('begins at a time, and ends at a block', async () => {
     await mineActivity(world, 5)
     await createRpc(anvil.rpcUrl).request('evm_increaseTime', [100])
