@@ -112,9 +112,11 @@ describe('history without following', () => {
   })
 
   it('of a wallet that is not watched any more is verified when the wallet is named', async () => {
-    const follower = await start()
+    const [kept, solver] = world.solvers
+    if (kept === undefined || solver === undefined) throw new Error('expected two wallets')
+    const follower = await start({ solvers: [kept] })
+    await follower.manager.addSolverToMonitor(solver)
     await follower.reached(await mineActivity(world, 10))
-    const { solver } = await busiest(follower)
     await follower.manager.removeSolverFromMonitor(solver)
     await follower.reached(await mineActivity(world, 2))
     const positions = world.positions.filter((holding) => holding.solver === solver).length
@@ -124,7 +126,7 @@ describe('history without following', () => {
     expect(await follower.manager.verify({ solver })).toMatchObject([clean])
     await sql(
       follower,
-      `update tidemark.balance_record set balance = balance + 1 from tidemark.position
+      `update tidemark.balance_record as record set balance = record.balance + 1 from tidemark.position
        where position.id = position_id and solver = decode($1, 'hex') and previous_balance is null`,
       [solver.slice(2)],
     )
