@@ -3,6 +3,7 @@ import { proveNativeBalance } from './chain/proof/prove-native-balance.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { RpcClient } from './chain/rpc/rpc-client.js'
 import type { ChainConfig } from './config/config.js'
+import { announceHistory } from './ledger/history/announce-history.js'
 import { fillHistory } from './ledger/history/fill-history.js'
 import type { FillProgress, FillReport } from './ledger/history/fill-history.js'
 import { findBlockAt } from './ledger/history/find-block.js'
@@ -63,9 +64,14 @@ export interface HistoryKeeperOptions {
   readonly onCommitted?: (() => void) | undefined
 }
 
+interface RunSelection extends HistorySelection {
+  /** Whether positions that are not watched any more are meant, too. */
+  readonly inactive?: boolean | undefined
+}
+
 interface ChainRun {
   readonly chain: ChainConfig
-  readonly selection: HistorySelection
+  readonly selection: RunSelection
   readonly signal: AbortSignal
 }
 
@@ -82,7 +88,7 @@ export class HistoryKeeper {
     this.#options = options
   }
 
-  /** Fills in what is not known exactly, chain after chain, from the oldest block on. */
+  /** Fills in what is not known exactly, chain after chain, from the newest block back. */
   backfill(options: BackfillOptions): Promise<readonly FillReport[]> {
     return this.#run(options, async (scope, from) => {
       const range = { from, to: options.toBlock ?? scope.cursor.number }
@@ -94,7 +100,7 @@ export class HistoryKeeper {
   /** Searches what is known exactly once more, compares it with the records, and repairs them. */
   verify(options: VerifyHistoryOptions): Promise<readonly VerifyReport[]> {
     const { sample, dryRun = false, onProgress } = options
-    return this.#run(options, async (scope, from) => {
+    return this.#run(withInactive(options), async (scope, from) => {
       const range = { from, to: options.toBlock ?? scope.cursor.number }
       const selected = selectPositions(scope.positions, options)
       const positions = sample === undefined ? selected : sampleOf(selected, sample, this.#options.clock)
@@ -105,7 +111,7 @@ export class HistoryKeeper {
   /** Checks stored native balances against Merkle proofs, where an endpoint serves them. Changes nothing. */
   prove(options: ProveHistoryOptions): Promise<readonly ProofReport[]> {
     const { sample, onProgress } = options
-    return this.#run(options, async (scope, from, client) => {
+    return this.#run(withInactive(options), async (scope, from, client) => {
       const range = { from, to: options.toBlock ?? scope.cursor.number }
       const selected = selectPositions(scope.positions, { ...options, token: 'native' })
       const positions = sample === undefined ? selected : sampleOf(selected, sample, this.#options.clock)
@@ -121,7 +127,7 @@ export class HistoryKeeper {
   }
 
   async #run<Report>(
-    selection: HistorySelection,
+    selection: RunSelection,
     work: (scope: HistoryScope, from: bigint, client: RpcClient) => Promise<Report>,
   ): Promise<readonly Report[]> {
     const signals = [this.#abort.signal, ...(selection.signal === undefined ? [] : [selection.signal])]
@@ -136,14 +142,19 @@ export class HistoryKeeper {
   }
 
   async #runChains<Report>(
-    selection: HistorySelection,
+    selection: RunSelection,
     work: (scope: HistoryScope, from: bigint, client: RpcClient) => Promise<Report>,
     signal: AbortSignal,
   ): Promise<readonly Report[]> {
     const reports: Report[] = []
     for (const chain of this.#options.chains) {
       if (selection.chainId !== undefined && selection.chainId !== chain.chainId) continue
-      reports.push(await this.#runChain({ chain, selection, signal }, work))
+      try {
+        reports.push(await this.#runChain({ chain, selection, signal }, work))
+      } finally {
+        const { store, logger, onCommitted } = this.#options
+        await announceHistory({ store, chainId: chain.chainId, logger, onCommitted })
+      }
     }
     return reports
   }
@@ -153,10 +164,10 @@ export class HistoryKeeper {
     { chain, selection, signal }: ChainRun,
     work: (scope: HistoryScope, from: bigint, client: RpcClient) => Promise<Report>,
   ): Promise<Report> {
-    const { fromBlock, fromTime } = selection
+    const { fromBlock, fromTime, inactive } = selection
     for (let attempt = 1; ; attempt += 1) {
       const ended = new AbortController()
-      const { scope, client } = await this.#open(chain, AbortSignal.any([signal, ended.signal]))
+      const { scope, client } = await this.#open(chain, AbortSignal.any([signal, ended.signal]), inactive)
       try {
         const from = fromTime === undefined ? fromBlock : await findBlockAt(scope, fromTime, scope.cursor.number)
         return await work(scope, from ?? 0n, client)
@@ -170,12 +181,22 @@ export class HistoryKeeper {
   }
 
   /** With a client of its own, so that what it learns and how often it asks is no matter of those who follow the chain. */
-  async #open(chain: ChainConfig, signal: AbortSignal): Promise<{ scope: HistoryScope; client: RpcClient }> {
+  async #open(
+    chain: ChainConfig,
+    signal: AbortSignal,
+    inactive: boolean | undefined,
+  ): Promise<{ scope: HistoryScope; client: RpcClient }> {
     const { store, clock, transport, onCommitted } = this.#options
     const { chainId, name } = chain
     const logger = this.#options.logger.child({ component: 'history', chainId: chainId.toString() })
     const client = new RpcClient({ chainId, urls: chain.rpcUrls, clock, transport, logger, signal })
     const source = bindHistorySource(client, logger)
-    return { scope: await openScope({ chainId, name, store, source, logger, signal, onCommitted }), client }
+    const scope = await openScope({ chainId, name, store, source, logger, signal, onCommitted, inactive })
+    return { scope, client }
   }
+}
+
+/** A token or wallet that is named is meant even when it is not watched any more: its history stays. */
+function withInactive(selection: HistorySelection): RunSelection {
+  return { ...selection, inactive: selection.token !== undefined || selection.solver !== undefined }
 }

@@ -2,6 +2,7 @@ import { BalanceManager } from '../index.js'
 import { createServer } from '../server/create-server.js'
 import { exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
+import { keepHeapSmall } from './keep-heap-small.js'
 import { loadSettings } from './load-settings.js'
 import type { SettingsOptions } from './load-settings.js'
 import { untilSignal } from './until-signal.js'
@@ -22,6 +23,7 @@ export async function start(options: SettingsOptions): Promise<ExitCode> {
     }
     const server = await createServer({ manager, config, logger })
     try {
+      keepHeapSmall()
       logger.info({ url: server.url, docs: `${server.url}/docs` }, 'tidemark is ready')
       if (config.chains.length === 0) {
         logger.info(

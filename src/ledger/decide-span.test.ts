@@ -148,6 +148,17 @@ describe('decideSpan', () => {
     const overdue = decide([accruing], changes, [ends(114n)], new Map([[positionKey(one), now - 590]]))
     expect(overdue.records.map((record) => record.block.number)).toEqual([11n, 13n])
   })
+
+  it('records of an accruing position that was not searched what was read at the end, when a sample is due', () => {
+    const accruing: StoredPosition = { ...covered, accruing: true }
+    const now = target.timestampSeconds
+    const end = [ends(114n, 'sampled')]
+    const due = decide([accruing], [], end, new Map([[positionKey(one), now - 600]]))
+    expect(due.records).toMatchObject([{ block: { number: target.number }, balance: 114n, previousBalance: 100n }])
+    expect(due.coverage.size).toBe(0)
+    expect(decide([accruing], [], end, new Map([[positionKey(one), now - 599]])).records).toEqual([])
+    expect(decide([accruing], [], [ends(100n, 'sampled')]).records).toEqual([])
+  })
 })
 
 function decide(

@@ -36,6 +36,7 @@ interface PositionDecision {
  * - A position that was never read starts at the span's last block.
  * - A position that could not be read there turns stale, and none of its blocks count as seen.
  * - Where the changes do not lead to the balance at the end, they lack some: a record at the end says the rest.
+ * - One that grows by itself is not searched: a record at the end is its sample, when the last one is old.
  */
 export function decideSpan(context: SpanContext, span: SpanObservation): SpanDecision {
   const changes = groupByPosition(span.changes)
@@ -97,6 +98,9 @@ function decidePosition(context: SpanContext, { position, seen, target, changes 
     const vague = !position.covered && block.number === context.parent.number + 1n
     add(change, { previousBalance: balance, attribution: vague ? null : change.attribution })
     balance = change.balance
+  }
+  if (position.accruing && balance !== end && isWorthRecording(null, target.timestampSeconds, sampledAt)) {
+    add({ block: target, balance: end }, { previousBalance: balance })
   }
   // The open interval of an accruing position is a sampled one, and goes on as it is.
   if (position.accruing) return { records: draft, coverage: position.covered ? null : 'sampled' }

@@ -101,6 +101,11 @@ export interface HistoryCommit {
   readonly reason: 'backfill' | 'verify' | 'sync'
   /** Kept beside the history for audit, in words; one for each record found wrong, missing or too many. */
   readonly notes: readonly HistoryNote[]
+  /**
+   * The first block above `to` that was read, with its balance, where unseen blocks lie between. It gets a record when
+   * it would otherwise seem to go on from another balance at `to`.
+   */
+  readonly next?: HistoryRow | undefined
 }
 
 export interface HistoryNote {
@@ -157,7 +162,11 @@ export interface GapCommit {
 export interface LedgerStore {
   /** Reads a chain, making its row when there is none. */
   loadChain(chain: { readonly chainId: bigint; readonly name: string }): Promise<StoredChain>
-  loadPositions(chainId: bigint): Promise<readonly StoredPosition[]>
+  /** The watched positions; with `inactive`, also those that were watched once and are not any more. */
+  loadPositions(
+    chainId: bigint,
+    options?: { readonly inactive?: boolean | undefined },
+  ): Promise<readonly StoredPosition[]>
   /** Stores the genesis hash and the first headers; the last of them, if any, becomes the cursor. */
   commitStart(chainId: bigint, genesisHash: Hash | null, headers: readonly BlockHeader[]): Promise<void>
   commitBlock(commit: BlockCommit): Promise<void>
@@ -166,12 +175,24 @@ export interface LedgerStore {
   commitSpan(commit: SpanCommit): Promise<void>
   /**
    * Emits one `history.extended`, which the store fills in, when anything was added or removed or coverage grew.
+   * `commitHistoryPieces` does the same for many in one transaction, and leaves it to `announceHistory` to tell of them.
    *
    * @throws {CursorMovedError} when `to` is no longer known to be canonical: a reorganisation came between.
    * @throws {HistoryContradictionError} when by a backfill the balance at `to` would change although blocks right after it, which were
    * read, are known to go on from what stood there. Whoever fills a gap ends with the first block that was read after it.
    */
   commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }>
+  commitHistoryPieces(
+    chainId: bigint,
+    commits: readonly HistoryCommit[],
+  ): Promise<{ readonly added: number; readonly removed: number }>
+  /**
+   * Emits one `history.extended` for each position and reason of which pieces were stored since the last time, with all
+   * their blocks. What is to be told is kept with the pieces: after a crash it is told by whoever calls this next.
+   *
+   * @returns the number of events.
+   */
+  announceHistory(chainId: bigint): Promise<number>
   /** Moves finality on; it concerns no block in particular, so no cursor is checked. */
   commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void>
   /** Records above a block, newest first. */

@@ -111,6 +111,30 @@ describe('history without following', () => {
     for (const holding of world.positions) await expectTruth(follower, holding, first, head)
   })
 
+  it('of a wallet that is not watched any more is verified when the wallet is named', async () => {
+    const [kept, solver] = world.solvers
+    if (kept === undefined || solver === undefined) throw new Error('expected two wallets')
+    const follower = await start({ solvers: [kept] })
+    await follower.manager.addSolverToMonitor(solver)
+    await follower.reached(await mineActivity(world, 10))
+    await follower.manager.removeSolverFromMonitor(solver)
+    await follower.reached(await mineActivity(world, 2))
+    const positions = world.positions.filter((holding) => holding.solver === solver).length
+    const others = world.positions.length - positions
+    expect(await follower.manager.verify({})).toMatchObject([{ positions: others, wrong: 0, missing: 0, extra: 0 }])
+    const clean = { positions, wrong: 0, missing: 0, extra: 0 }
+    expect(await follower.manager.verify({ solver })).toMatchObject([clean])
+    await sql(
+      follower,
+      `update tidemark.balance_record as record set balance = record.balance + 1 from tidemark.position
+       where position.id = position_id and solver = decode($1, 'hex') and previous_balance is null`,
+      [solver.slice(2)],
+    )
+    const repaired = await follower.manager.verify({ solver })
+    expect(repaired).toMatchObject([{ ...clean, wrong: positions, repaired: positions }])
+    expect(await follower.manager.verify({ solver })).toMatchObject([clean])
+  })
+
   it('begins at a time, and ends at a block', async () => {
     await mineActivity(world, 5)
     await createRpc(anvil.rpcUrl).request('evm_increaseTime', [100])

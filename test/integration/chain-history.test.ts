@@ -12,7 +12,7 @@ import type { BlockHeader } from '../../src/model/block.js'
 import { systemClock } from '../../src/model/clock.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { positionKey } from '../../src/model/position.js'
-import type { Position } from '../../src/model/position.js'
+import type { Position, Token } from '../../src/model/position.js'
 import { createWorld, startAnvil } from '../../src/testing/index.js'
 import type { Anvil, World } from '../../src/testing/index.js'
 import { createRpc } from '../../src/testing/rpc.js'
@@ -36,6 +36,20 @@ describe('a search of the past', () => {
     expect(found.positions.every(({ coverage }) => coverage === 'exact')).toBe(true)
     expect(found.changes.length).toBeGreaterThan(20)
     expect(found.changes.filter(({ attribution }) => attribution.transactionHashes.length === 0)).toHaveLength(0)
+  })
+
+  it('reads a balance that grows by itself at the end and nowhere else', async () => {
+    const { anvil, world } = await playground({ seed: 25, solverCount: 2 })
+    const last = await mineActivity(world, 20)
+    const growing = world.tokens[0]?.address
+    const isGrowing = ({ position }: { readonly position: Position }): boolean => position.token === growing
+    const bounds = { from: world.setupBlock, to: last }
+    const plain = await search(anvil.rpcUrl, world, bounds)
+    expect(plain.changes.some(isGrowing)).toBe(true)
+    const found = await search(anvil.rpcUrl, world, bounds, growing)
+    expect(shown(found)).toEqual(shown({ changes: plain.changes.filter((change) => !isGrowing(change)) }))
+    expect(found.positions.map(({ reading }) => reading)).toEqual(plain.positions.map(({ reading }) => reading))
+    for (const end of found.positions) expect(end.coverage).toBe(isGrowing(end) ? 'sampled' : 'exact')
   })
 
   it('finds the same on a node that cannot place code for a call', async () => {
@@ -145,10 +159,14 @@ interface Bounds {
   readonly to: bigint
 }
 
-async function search(rpcUrl: string, world: World, bounds: Bounds): Promise<HistoryAnswer> {
+async function search(rpcUrl: string, world: World, bounds: Bounds, growing?: Token): Promise<HistoryAnswer> {
   const client = clientOf(rpcUrl, world)
   const [from, to] = await Promise.all([headerAt(client, bounds.from), headerAt(client, bounds.to)])
-  const positions = positionsOf(world).map((position) => ({ ...position, balance: null }))
+  const positions = positionsOf(world).map((position) => ({
+    ...position,
+    balance: null,
+    accruing: position.token === growing,
+  }))
   return readHistory(client, { positions, from, to, logger: silentLogger })
 }
 

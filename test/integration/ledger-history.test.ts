@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { ChainLedger } from '../../src/ledger/chain-ledger.js'
+import { announceHistory } from '../../src/ledger/history/announce-history.js'
 import { fillHistory } from '../../src/ledger/history/fill-history.js'
-import type { FillReport } from '../../src/ledger/history/fill-history.js'
+import type { FillOptions, FillReport } from '../../src/ledger/history/fill-history.js'
 import { openScope } from '../../src/ledger/history/history-scope.js'
 import { verifyHistory } from '../../src/ledger/history/verify-history.js'
 import type { VerifyReport } from '../../src/ledger/history/verify-history.js'
@@ -70,14 +71,22 @@ describe('the history of a ledger', () => {
   const scopeOf = (chain: PaperChain) =>
     openScope({ chainId, name: 'Paper', store, source: chain.source, logger: silentLogger })
 
-  const fill = async (chain: PaperChain, from = 0n, to = 1_000_000n): Promise<FillReport> => {
+  const fill = async (
+    chain: PaperChain,
+    from = 0n,
+    to = 1_000_000n,
+    options: Pick<FillOptions, 'sliceBlocks'> = {},
+  ): Promise<FillReport> => {
     const scope = await scopeOf(chain)
-    return fillHistory(scope, { positions: scope.positions, range: { from, to } })
+    return fillHistory(scope, { positions: scope.positions, range: { from, to }, ...options }).finally(() =>
+      announceHistory(scope),
+    )
   }
 
   const verify = async (chain: PaperChain, dryRun = false, from = 0n): Promise<VerifyReport> => {
     const scope = await scopeOf(chain)
-    return verifyHistory(scope, { positions: scope.positions, range: { from, to: 1_000_000n }, dryRun })
+    const options = { positions: scope.positions, range: { from, to: 1_000_000n }, dryRun }
+    return verifyHistory(scope, options).finally(() => announceHistory(scope))
   }
 
   const records = async (position: Position) => {
@@ -173,15 +182,18 @@ describe('the history of a ledger', () => {
       ])
       await follow(chain, 10_000n, 10_001n)
       chain.beforeAnswer = (block) => {
-        if (block > 8192n) throw new Error('the node went away')
+        if (block < 8192n) throw new Error('the node went away')
       }
+      const seq = await newestSeq()
       await expect(fill(chain)).rejects.toThrow('the node went away')
-      expect(await reader.coverage(one)).toMatchObject([
-        { from: 0n, to: 8192n },
-        { from: 10_000n, to: null },
-      ])
+      expect(await reader.coverage(one)).toMatchObject([{ from: 8192n, to: null }])
       chain.beforeAnswer = () => undefined
-      expect(await fill(chain)).toMatchObject({ blocks: 1807n })
+      expect(await fill(chain)).toMatchObject({ blocks: 8192n })
+      // Each run tells of each position once, and of all its slices.
+      const told = (await events(seq)).map(({ data }) => data)
+      const first = { reason: 'backfill', fromBlock: 8192n, toBlock: 10_000n, added: 1, removed: 0 }
+      const second = { fromBlock: 0n, added: 1, removed: 0, balance: 2n }
+      expect(told).toMatchObject([first, { fromBlock: 8192n }, second, { fromBlock: 0n }])
       expect(await records(one)).toEqual(chain.expected(one, 0n, 10_001n))
       chain.searches.length = 0
       expect(await fill(chain)).toMatchObject({ blocks: 0n, positions: 0, records: 0 })

@@ -24,6 +24,8 @@ export class PaperChain {
   coverage: CoverageKind = 'exact'
   /** Throws where nodes cannot serve a search or a reading. */
   beforeAnswer: (block: bigint) => void = () => undefined
+  /** True where a position cannot be read. */
+  hides: (position: Position, block: bigint) => boolean = () => false
   readonly #steps = new Map<string, readonly Step[]>()
   readonly #unreadable = new Map<string, string>()
 
@@ -99,7 +101,7 @@ export class PaperChain {
 
   read({ chainId, token, solver }: Position, block: bigint): BalanceReading {
     const position = { chainId, token, solver }
-    const reason = this.#unreadable.get(positionKey(position))
+    const reason = this.hides(position, block) ? 'hidden' : this.#unreadable.get(positionKey(position))
     if (reason !== undefined) return { kind: 'failed', position, reason }
     return { kind: 'balance', position, balance: this.balance(position, block) }
   }

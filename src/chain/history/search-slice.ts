@@ -82,8 +82,15 @@ async function findChanges(
   positions: readonly SearchedPosition[],
 ): Promise<Findings> {
   const blocks = pins.to.number - pins.from.number
-  const dense = blocks <= DENSE_BLOCKS_MAX && positions.length <= DENSE_POSITIONS_MAX
-  if (dense && positions.length > 0) return sweepBlocks(context, pins, positions)
+  // What grows by itself changes in every block: it is read at the end and nowhere else.
+  const growing = positions.filter((position) => position.accruing === true)
+  const steady = positions.filter((position) => position.accruing !== true)
+  if (blocks <= DENSE_BLOCKS_MAX && steady.length > 0 && steady.length <= DENSE_POSITIONS_MAX) {
+    const swept = await sweepBlocks(context, pins, steady)
+    if (growing.length === 0) return swept
+    const { ends } = await searchChanges(context, pins, growing)
+    return { ...swept, ends: new Map([...swept.ends, ...ends]) }
+  }
   const findings = await searchChanges(context, pins, positions)
   context.onBlocks?.(blocks)
   return findings

@@ -1,16 +1,20 @@
 import type { BlockHeader } from '../../model/block.js'
-import type { CoverageInterval, StoredPosition } from '../ledger-store.js'
 import { positionKey } from '../../model/position.js'
+import { draftRecord } from '../draft-record.js'
+import { HistoryContradictionError } from '../ledger-store.js'
+import type { CoverageInterval, HistoryCommit, HistoryRow, StoredPosition } from '../ledger-store.js'
 import { countBlocks, cutRanges, intersectRanges, joinRanges, subtractRanges } from './block-ranges.js'
 import type { BlockRange } from './block-ranges.js'
 import { groupChanges } from './check-span.js'
 import type { ChainTruth } from './compare-records.js'
-import { commitPiece, searchSpan } from './history-scope.js'
+import { searchSpan } from './history-scope.js'
 import type { HistoryScope } from './history-scope.js'
 import { rowsBetween } from './repair-records.js'
 
 /** Blocks that are searched and stored at once: what a run that is broken off has to do again. */
 export const SLICE_BLOCKS = 4096n
+/** Pieces stored in one transaction: no block can be stored meanwhile. */
+const PIECES_AT_ONCE = 100
 
 export interface FillProgress {
   readonly chainId: bigint
@@ -18,7 +22,7 @@ export interface FillProgress {
   /** Blocks. */
   readonly done: bigint
   readonly total: bigint
-  /** Records written so far. */
+  /** Records that there are more than before. */
   readonly records: number
 }
 
@@ -26,6 +30,7 @@ export interface FillOptions {
   readonly positions: readonly StoredPosition[]
   /** Inclusive bounds; what lies above the cursor is left to the live loop. */
   readonly range: BlockRange
+  readonly sliceBlocks?: bigint | undefined
   readonly onProgress?: ((progress: FillProgress) => void) | undefined
 }
 
@@ -56,8 +61,9 @@ interface Gaps {
 }
 
 /**
- * Fills in what the coverage says is not known, from the oldest block to the newest. Each slice is stored before the next
- * one is searched, so a run that was broken off goes on where it was.
+ * Fills in what the coverage says is not known, from the newest block to the oldest, so that what is stored always leads
+ * up to a block that was read. Each slice is stored before the next one is searched, so a run that was broken off goes
+ * on where it was. What changed is told by `announceHistory` afterwards.
  */
 export async function fillHistory(scope: HistoryScope, options: FillOptions): Promise<FillReport> {
   const range = intersectRanges(options.range, { from: 0n, to: scope.cursor.number })
@@ -75,7 +81,7 @@ export async function fillHistory(scope: HistoryScope, options: FillOptions): Pr
   const progress = (): void =>
     options.onProgress?.({ chainId: scope.chainId, name: scope.name, done, total, records: fill.records })
   progress()
-  for (const slice of cutRanges(wanted, SLICE_BLOCKS)) {
+  for (const slice of cutRanges(wanted, options.sliceBlocks ?? SLICE_BLOCKS).toReversed()) {
     scope.signal?.throwIfAborted()
     await fill.slice(gaps, slice)
     done += countBlocks([slice])
@@ -110,6 +116,29 @@ function gapsOf(
 interface Start {
   readonly gaps: Gaps
   readonly balance: bigint
+  /** True when the newest record before says the same: the start needs none. */
+  readonly told: boolean
+}
+
+/** Blocks of one position that are to be stored. */
+interface Piece {
+  readonly gaps: Gaps
+  readonly truth: ChainTruth
+  readonly told: Start['told']
+  readonly from: bigint
+  readonly to: BlockHeader
+  /** As it was read at `to`. */
+  readonly balance: bigint
+}
+
+interface Searched {
+  readonly gaps: Gaps
+  readonly truth: ChainTruth
+  readonly told: Start['told']
+  readonly slice: BlockRange
+  readonly end: BlockHeader
+  /** As it was read at `end`. */
+  readonly balance: bigint
 }
 
 /** One run over one chain. */
@@ -118,6 +147,8 @@ class Filling {
   readonly sampled = new Set<bigint>()
   records = 0
   readonly #scope: HistoryScope
+  /** Positions of which the chain and the store say different things: nothing more of them is stored. */
+  readonly #refused = new Set<bigint>()
 
   constructor(scope: HistoryScope) {
     this.#scope = scope
@@ -125,7 +156,10 @@ class Filling {
 
   /** Positions that are known at the block before go on from there; the others begin with this slice. */
   async slice(all: readonly Gaps[], slice: BlockRange): Promise<void> {
-    const meant = all.filter((gaps) => [...gaps.unseen, ...gaps.sampled].some((gap) => intersectRanges(gap, slice)))
+    const meant = all.filter(
+      ({ position, unseen, sampled }) =>
+        !this.#refused.has(position.id) && [...unseen, ...sampled].some((gap) => intersectRanges(gap, slice)),
+    )
     const before = slice.from - 1n
     const known = meant.filter((gaps) => gaps.exact.some(({ from, to }) => from <= before && before <= to))
     const begun = meant.filter((gaps) => !known.includes(gaps))
@@ -134,24 +168,42 @@ class Filling {
   }
 
   async #storedStarts(known: readonly Gaps[], block: bigint): Promise<readonly Start[]> {
-    const ids = known.map((gaps) => gaps.position.id)
-    const records = new Map(
-      (await this.#scope.store.recordsAt(ids, block)).map((record) => [record.positionId, record]),
-    )
+    const stored = await this.#stored(known, block)
     return known.flatMap((gaps) => {
-      const record = records.get(gaps.position.id)
-      return record === undefined ? [] : [{ gaps, balance: record.balance }]
+      const balance = stored.get(gaps.position.id)
+      return balance === undefined ? [] : [{ gaps, balance, told: true }]
     })
   }
 
   async #readStarts(begun: readonly Gaps[], block: bigint): Promise<readonly Start[]> {
-    const positions = begun.map((gaps) => gaps.position)
-    const readings = await this.#scope.source.balancesAt(await this.#scope.header(block), positions)
+    const stored = await this.#stored(begun, block - 1n)
+    const balances = await this.#read(begun, await this.#scope.header(block))
     return begun.flatMap((gaps, index) => {
+      const balance = balances[index] ?? null
+      // Before it is settled, a record is what tells that the block is the one that was read.
+      const told = this.#scope.isSettled(block) && stored.get(gaps.position.id) === balance
+      return balance === null ? [] : [{ gaps, balance, told }]
+    })
+  }
+
+  /** Balances by position, as the newest records up to a block say. */
+  async #stored(all: readonly Gaps[], block: bigint): Promise<ReadonlyMap<bigint, bigint>> {
+    const ids = all.map((gaps) => gaps.position.id)
+    const records = await this.#scope.store.recordsAt(ids, block)
+    return new Map(records.map((record) => [record.positionId, record.balance]))
+  }
+
+  /** @returns null for a position that cannot be read */
+  async #read(all: readonly Gaps[], block: BlockHeader): Promise<readonly (bigint | null)[]> {
+    const readings = await this.#scope.source.balancesAt(
+      block,
+      all.map((gaps) => gaps.position),
+    )
+    return all.map(({ position }, index) => {
       const reading = readings[index]
-      if (reading?.kind === 'balance') return [{ gaps, balance: reading.balance }]
-      this.unreadable.set(positionKey(gaps.position), reading?.reason ?? 'the chain gave no answer')
-      return []
+      if (reading?.kind === 'balance') return reading.balance
+      this.unreadable.set(positionKey(position), reading?.reason ?? 'the chain gave no answer')
+      return null
     })
   }
 
@@ -160,54 +212,127 @@ class Filling {
     const scope = this.#scope
     const from = await scope.header(start)
     // One block more: its record, if there is one, follows on what is found here.
-    const end = slice.to < scope.cursor.number ? slice.to + 1n : slice.to
-    const to = await scope.header(end)
+    const end = await scope.header(slice.to < scope.cursor.number ? slice.to + 1n : slice.to)
     const positions = starts.map(({ gaps, balance }) => ({ ...gaps.position, balance }))
-    const findings = await searchSpan(scope, { positions, from, to })
+    const findings = await searchSpan(scope, { positions, from, to: end })
     const changes = groupChanges(findings.changes)
     const ends = new Map(findings.positions.map((seen) => [positionKey(seen.position), seen]))
-    for (const { gaps, balance } of starts) {
+    const pieces: Piece[] = []
+    for (const { gaps, balance: startBalance, told } of starts) {
       const key = positionKey(gaps.position)
       const seen = ends.get(key)
       if (seen?.reading.kind !== 'balance') {
         this.unreadable.set(key, seen?.reading.reason ?? 'the chain gave no answer')
         continue
       }
-      const found = changes.get(key) ?? []
-      await this.#store(gaps, { start: from, startBalance: balance, changes: found, coverage: seen.coverage }, slice)
+      const { balance } = seen.reading
+      const found = { start: from, startBalance, changes: changes.get(key) ?? [], coverage: seen.coverage }
+      const complete = balanceWithin(found, end.number) === balance
+      const truth: ChainTruth = complete ? found : { ...found, coverage: 'sampled' }
+      pieces.push(...(await this.#piecesOf({ gaps, truth, told, slice, end, balance })))
+    }
+    for (let first = 0; first < pieces.length; first += PIECES_AT_ONCE) {
+      await this.#store(pieces.slice(first, first + PIECES_AT_ONCE))
     }
   }
 
-  async #store(gaps: Gaps, truth: ChainTruth, slice: BlockRange): Promise<void> {
+  /**
+   * The blocks of a slice that are missing, each range with the block after it: that one was read before, or the search
+   * ended with it, or it is read now where the search proves nothing of it.
+   */
+  async #piecesOf({ gaps, truth, told, slice, end, balance }: Searched): Promise<readonly Piece[]> {
     const exact = truth.coverage === 'exact'
     if (!exact) this.sampled.add(gaps.position.id)
     // Records of a sampled interval may be ones that a search without proof does not find again: they stay.
     const open = exact ? joinRanges([...gaps.unseen, ...gaps.sampled]) : gaps.unseen
-    for (const gap of open) {
+    const pieces: Piece[] = []
+    for (const gap of open.toReversed()) {
       const range = intersectRanges(gap, slice)
       if (range === null) continue
-      const { cursor } = this.#scope
-      const last = exact && range.to < cursor.number ? range.to + 1n : range.to
-      await this.#commit(gaps.position, truth, { from: range.from, to: await this.#scope.header(last) })
-      if (exact) gaps.exact.push({ from: range.from, to: last })
+      const to = range.to < end.number ? await this.#scope.header(range.to + 1n) : end
+      if (exact || to.number === end.number) {
+        const held = to.number === end.number ? balance : balanceWithin(truth, to.number)
+        pieces.push({ gaps, truth, told, from: range.from, to, balance: held })
+        continue
+      }
+      const [read] = await this.#read([gaps], to)
+      if (read != null) pieces.push({ gaps, truth, told, from: range.from, to, balance: read })
+    }
+    return pieces
+  }
+
+  async #store(pieces: readonly Piece[]): Promise<void> {
+    const { store, chainId } = this.#scope
+    const commits: HistoryCommit[] = []
+    for (const piece of pieces) commits.push(await this.#commitOf(piece))
+    try {
+      const { added, removed } = await store.commitHistoryPieces(chainId, commits)
+      this.records += added - removed
+    } catch (error) {
+      if (!(error instanceof HistoryContradictionError)) throw error
+      const [piece] = pieces
+      if (pieces.length === 1 && piece !== undefined) return this.#refuse(piece, error)
+      // One of them is the reason; the others are as good as ever.
+      for (const each of pieces) await this.#store([each])
+      return
+    }
+    for (const { gaps, truth, from, to } of pieces) {
+      if (truth.coverage === 'exact') gaps.exact.push({ from, to: to.number })
     }
   }
 
-  async #commit(
-    position: StoredPosition,
-    truth: ChainTruth,
-    { from, to }: { readonly from: bigint; readonly to: BlockHeader },
-  ): Promise<void> {
-    const records = rowsBetween(position, truth, from, to.number)
-    await commitPiece(this.#scope, {
-      positionId: position.id,
+  #refuse({ gaps: { position } }: Piece, error: HistoryContradictionError): void {
+    this.#refused.add(position.id)
+    this.unreadable.set(positionKey(position), error.message)
+  }
+
+  async #commitOf(piece: Piece): Promise<HistoryCommit> {
+    const { gaps, truth, from, to } = piece
+    return {
+      chainId: this.#scope.chainId,
+      positionId: gaps.position.id,
       from,
       to,
-      records,
+      records: rowsOf(piece),
       coverage: truth.coverage,
       reason: 'backfill',
       notes: [],
-    })
-    this.records += records.length
+      next: await this.#nextOf(piece),
+    }
   }
+
+  /** The first block after a piece that was read, where unseen ones lie between and its balance is another one. */
+  async #nextOf({ gaps, to, balance }: Piece): Promise<HistoryRow | undefined> {
+    const { position, exact } = gaps
+    if (exact.some((known) => known.from <= to.number && to.number <= known.to)) return undefined
+    const above = exact.filter(({ from }) => from > to.number).toSorted((one, two) => (one.from < two.from ? -1 : 1))[0]
+    if (above === undefined) return undefined
+    const [record] = await this.#scope.store.recordsAt([position.id], above.from)
+    if (record === undefined || record.blockNumber > to.number || record.balance === balance) return undefined
+    return startOf(position, await this.#scope.header(above.from), record.balance)
+  }
+}
+
+/** The balance that the changes of a search lead to. */
+function balanceWithin({ startBalance, changes }: ChainTruth, block: bigint): bigint {
+  return changes.findLast((change) => change.block.number <= block)?.balance ?? startBalance
+}
+
+/** The records of a piece. Where the changes do not lead to its end, they lack some: a record at the end says the rest. */
+function rowsOf({ gaps, truth, told, from, to, balance }: Piece): readonly HistoryRow[] {
+  const { position } = gaps
+  const first = told && from <= truth.start.number ? truth.start.number + 1n : from
+  const rows = rowsBetween(position, truth, first, to.number)
+  if (balanceWithin(truth, to.number) === balance) return rows
+  const earlier = rows.filter((row) => row.block.number < to.number)
+  const previousBalance = earlier.at(-1)?.balance ?? balanceWithin(truth, to.number - 1n)
+  if (previousBalance === balance) return earlier
+  const { metadata } = position
+  const last = draftRecord({ position, block: to, balance, previousBalance, attribution: null, metadata })
+  return [...earlier, { ...last, block: to }]
+}
+
+function startOf(position: StoredPosition, block: BlockHeader, balance: bigint): HistoryRow {
+  const { metadata } = position
+  return { ...draftRecord({ position, block, balance, previousBalance: null, attribution: null, metadata }), block }
 }

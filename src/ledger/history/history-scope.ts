@@ -1,6 +1,7 @@
 import type { BlockHeader } from '../../model/block.js'
 import { RetryableError } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import { KEPT_HEADERS } from '../ledger-store.js'
 import type { HistoryCommit, LedgerStore, StoredPosition } from '../ledger-store.js'
 import type { HistoryFindings, HistorySearch, HistorySource } from './history-source.js'
 
@@ -13,6 +14,8 @@ export interface HistoryContext {
   readonly signal?: AbortSignal | undefined
   /** Called when events may have been appended. */
   readonly onCommitted?: (() => void) | undefined
+  /** Whether positions that are not watched any more are meant, too. */
+  readonly inactive?: boolean | undefined
 }
 
 /** One chain's history up to its cursor, as it stands while a piece of it is worked on. */
@@ -21,6 +24,8 @@ export interface HistoryScope extends HistoryContext {
   readonly positions: readonly StoredPosition[]
   /** A block at or below the cursor: the stored one where it is kept, else the one that the nodes call canonical. */
   header(number: bigint): Promise<BlockHeader>
+  /** Whether a block counts as canonical without its hash being stored. */
+  isSettled(number: bigint): boolean
 }
 
 /** The chain was never followed: there is no history to work on. */
@@ -30,8 +35,8 @@ export class NoHistoryError extends RetryableError {
 
 /** @throws {NoHistoryError} before the chain's first block. */
 export async function openScope(context: HistoryContext): Promise<HistoryScope> {
-  const { store, chainId, name, source } = context
-  const { headers } = await store.loadChain({ chainId, name })
+  const { store, chainId, name, source, inactive } = context
+  const { headers, finality } = await store.loadChain({ chainId, name })
   const cursor = headers.at(-1)
   if (cursor === undefined) {
     throw new NoHistoryError(`chain ${chainId}: expected a processed block, got none`, {
@@ -42,7 +47,9 @@ export async function openScope(context: HistoryContext): Promise<HistoryScope> 
   return {
     ...context,
     cursor,
-    positions: await store.loadPositions(chainId),
+    positions: await store.loadPositions(chainId, { inactive }),
+    isSettled: (number) =>
+      number <= cursor.number - BigInt(KEPT_HEADERS) || (finality.finalized !== null && number <= finality.finalized),
     header: async (number) => kept.get(number) ?? (await source.header(number)),
   }
 }
@@ -58,8 +65,17 @@ export async function searchSpan(scope: HistoryScope, search: Omit<HistorySearch
   return { changes: [], positions }
 }
 
-/** Writes a piece of history anew, and tells who waits for events. */
-export async function commitPiece(scope: HistoryScope, commit: Omit<HistoryCommit, 'chainId'>): Promise<void> {
-  await scope.store.commitHistory({ ...commit, chainId: scope.chainId })
-  scope.onCommitted?.()
+/**
+ * Writes a piece of history anew. What a run over the history changes is announced at its end, by `announceHistory`; what
+ * the comparison with the chain repairs, at once.
+ */
+export async function commitPiece(scope: HistoryScope, piece: Omit<HistoryCommit, 'chainId'>): Promise<void> {
+  const { store, chainId } = scope
+  const commit = { ...piece, chainId }
+  if (commit.reason === 'sync') {
+    await store.commitHistory(commit)
+    scope.onCommitted?.()
+  } else {
+    await store.commitHistoryPieces(chainId, [commit])
+  }
 }

@@ -3,8 +3,9 @@ import type { CoverageInterval, HistoryCommit, HistoryRow } from '../../ledger/l
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BlockRef } from '../../model/block.js'
 import type { CoverageKind } from '../../model/chain-event.js'
-import { appendEvents } from './append-events.js'
-import { bytesToToken, toAddress, toBytes, toHash } from './bytes.js'
+import { appendChanges, noteChanges } from './announce-history.js'
+import type { HistoryChange } from './announce-history.js'
+import { toBytes, toHash } from './bytes.js'
 import { cursorMoved } from './chain-cursor.js'
 import { mergeCoverage } from './coverage-intervals.js'
 import type { Queryable } from './database.js'
@@ -15,8 +16,7 @@ import type { HistoryPlan } from './plan-history.js'
 import { insertRecords } from './record-rows.js'
 
 /**
- * Writes a position's records of past blocks anew. The chain's row is locked first, so that no block, rollback or other
- * rewriting happens in between.
+ * Writes a position's records of past blocks anew, and announces it.
  *
  * @throws {CursorMovedError} when `to` is above the cursor, or not known to be canonical
  * @throws {HistoryContradictionError}
@@ -25,17 +25,65 @@ export async function commitHistory(
   transaction: Queryable,
   commit: HistoryCommit,
 ): Promise<{ readonly added: number; readonly removed: number }> {
+  const { change, plan } = await rewrite(transaction, commit, new CanonicalBlocks(transaction, commit.chainId))
+  if (change !== null) await appendChanges(transaction, commit.chainId, [change])
+  return { added: plan.added, removed: plan.removed }
+}
+
+/** Writes many pieces of one chain, in their order, and keeps what is to be announced of them. */
+export async function commitHistoryPieces(
+  transaction: Queryable,
+  chainId: bigint,
+  commits: readonly HistoryCommit[],
+): Promise<{ readonly added: number; readonly removed: number }> {
+  const blocks = new CanonicalBlocks(transaction, chainId)
+  const changes: HistoryChange[] = []
+  for (const commit of commits) {
+    if (commit.chainId !== chainId) throw new Error(`invariant: pieces of chain ${chainId}, got ${commit.chainId}`)
+    const { change } = await rewrite(transaction, commit, blocks)
+    if (change !== null) changes.push(change)
+  }
+  await noteChanges(transaction, changes)
+  const sum = (count: (change: HistoryChange) => number): number => changes.reduce((all, one) => all + count(one), 0)
+  return { added: sum(({ added }) => added), removed: sum(({ removed }) => removed) }
+}
+
+/** The chain's row is locked first, so that no block, rollback or other rewriting happens in between. */
+async function rewrite(
+  transaction: Queryable,
+  commit: HistoryCommit,
+  blocks: CanonicalBlocks,
+): Promise<{ readonly change: HistoryChange | null; readonly plan: HistoryPlan }> {
   checkRows(commit)
-  const cursor = await lockCanonical(transaction, commit.chainId, commit.to)
+  const cursor = await blocks.lock(commit.to)
   if (cursor === null) throw cursorMoved(commit.chainId, commit.to)
   const grew = await growCoverage(transaction, commit, cursor)
   const plan = await planRecords(transaction, commit, cursor)
   await checkEnd(transaction, commit, plan)
   await writeRecords(transaction, commit, plan)
   await keepNotes(transaction, commit)
-  const { added, removed } = plan
-  if (added + removed > 0 || grew) await announce(transaction, commit, plan)
-  return { added, removed }
+  return { change: plan.added + plan.removed > 0 || grew ? changeOf(commit, plan) : null, plan }
+}
+
+/** Which blocks are canonical, asked once for each of them while the chain is locked. */
+class CanonicalBlocks {
+  readonly #transaction: Queryable
+  readonly #chainId: bigint
+  readonly #known = new Map<string, bigint | null>()
+
+  constructor(transaction: Queryable, chainId: bigint) {
+    this.#transaction = transaction
+    this.#chainId = chainId
+  }
+
+  async lock(block: BlockRef): Promise<bigint | null> {
+    const key = `${block.number}/${block.hash}`
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const cursor = await lockCanonical(this.#transaction, this.#chainId, block)
+    this.#known.set(key, cursor)
+    return cursor
+  }
 }
 
 function checkRows({ positionId, from, to, records }: HistoryCommit): void {
@@ -163,8 +211,15 @@ async function planRecords(transaction: Queryable, commit: HistoryCommit, cursor
   const seen = (low: bigint, high: bigint): Promise<boolean> =>
     everySeen(transaction, positionId, { low, high, cursor })
   const linkedBefore = before !== null && (await seen(before.block.number, from - 1n))
-  const linkedAfter = after !== null && (await seen(to.number + 1n, after.block.number - 1n))
-  return planHistory({ before, inside, after, wanted: records, linkedBefore, linkedAfter })
+  const next = nextBefore(after, commit.next)
+  const following = next ?? after
+  const linkedAfter = following !== null && (await seen(to.number + 1n, following.block.number - 1n))
+  return planHistory({ before, inside, after, next, wanted: records, linkedBefore, linkedAfter })
+}
+
+/** The block that was read next, unless a record tells of it, or of one before it. */
+function nextBefore(after: HistoryRow | null, next: HistoryRow | undefined): HistoryRow | null {
+  return next === undefined || (after !== null && after.block.number <= next.block.number) ? null : next
 }
 
 /**
@@ -172,7 +227,7 @@ async function planRecords(transaction: Queryable, commit: HistoryCommit, cursor
  * another balance at the end would make them wrong. A check against the chain found just that and puts it right.
  */
 async function checkEnd(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
-  const { positionId, to, reason } = commit
+  const { positionId, to, reason, next } = commit
   if (reason !== 'backfill' || plan.stoodAtEnd === plan.standsAtEnd) return
   const rows = await transaction.query<{ block: string }>({
     name: 'blocks-contradicted',
@@ -182,11 +237,11 @@ async function checkEnd(transaction: Queryable, commit: HistoryCommit, plan: His
       join tidemark.position on position.id = position_id
       join tidemark.chain on chain.chain_id = position.chain_id
       where position_id = $1 and (kind = 'exact' or to_number is null) and coalesce(to_number, cursor_number) > $2
-        and greatest(from_number, $2::bigint + 1) < coalesce(
+        and greatest(from_number, $2::bigint + 1) < least($3::bigint, coalesce(
           (select min(block_number) from tidemark.balance_record where position_id = $1 and block_number > $2),
-          cursor_number + 1)
+          cursor_number + 1))
       order by block limit 1`,
-    values: [positionId, to.number],
+    values: [positionId, to.number, next?.block.number ?? null],
   })
   const block = rows[0]?.block
   if (block === undefined) return
@@ -286,33 +341,9 @@ async function keepNotes(transaction: Queryable, { positionId, reason, notes }: 
   })
 }
 
-async function announce(transaction: Queryable, commit: HistoryCommit, plan: HistoryPlan): Promise<void> {
-  const { chainId, positionId, from, to, reason, coverage } = commit
-  const rows = await transaction.query<{ token: Buffer; solver: Buffer; balance: string | null }>({
-    name: 'position-now',
-    text: 'select token, solver, balance from tidemark.position where id = $1 and chain_id = $2',
-    values: [positionId, chainId],
-  })
-  const row = rows[0]
-  if (row === undefined) throw new Error(`invariant: position ${positionId} is one of chain ${chainId}`)
-  const lastWritten = plan.written.at(-1)?.block.number ?? to.number
-  const lastDropped = plan.dropped.at(-1)?.block.number ?? to.number
-  const last = lastWritten > lastDropped ? lastWritten : lastDropped
-  await appendEvents(transaction, [
-    {
-      type: 'history.extended',
-      data: {
-        chainId,
-        tokenAddress: bytesToToken(row.token),
-        solverAddress: toAddress(row.solver),
-        fromBlock: from,
-        toBlock: last > to.number ? last : to.number,
-        reason,
-        coverage,
-        added: plan.added,
-        removed: plan.removed,
-        balance: toBigInt(row.balance),
-      },
-    },
-  ])
+function changeOf({ positionId, from, to, reason, coverage }: HistoryCommit, plan: HistoryPlan): HistoryChange {
+  const { added, removed } = plan
+  const blocks = [...plan.written, ...plan.dropped].map((row) => row.block.number)
+  const last = blocks.reduce((highest, number) => (number > highest ? number : highest), to.number)
+  return { positionId, reason, from, to: last, coverage, added, removed }
 }

@@ -68,7 +68,11 @@ interface PositionRow {
   readonly accruing: boolean
 }
 
-export async function loadPositions(database: Queryable, chainId: bigint): Promise<readonly StoredPosition[]> {
+export async function loadPositions(
+  database: Queryable,
+  chainId: bigint,
+  { inactive = false }: { readonly inactive?: boolean | undefined } = {},
+): Promise<readonly StoredPosition[]> {
   const rows = await database.query<PositionRow>({
     name: 'load-positions',
     text: `
@@ -78,9 +82,9 @@ export async function loadPositions(database: Queryable, chainId: bigint): Promi
       left join tidemark.coverage on coverage.position_id = position.id and coverage.to_number is null
       left join tidemark.token_metadata as metadata
         on metadata.chain_id = position.chain_id and metadata.token = position.token
-      where position.chain_id = $1 and active
+      where position.chain_id = $1 and (active or $2)
       order by position.token, position.id`,
-    values: [chainId],
+    values: [chainId, inactive],
   })
   return rows.map((row) => ({
     id: BigInt(row.id),

@@ -15,7 +15,8 @@ import type {
 } from '../../ledger/ledger-store.js'
 import { toBytes } from './bytes.js'
 import { commitBlock } from './commit-block.js'
-import { commitHistory } from './commit-history.js'
+import { announceHistory } from './announce-history.js'
+import { commitHistory, commitHistoryPieces } from './commit-history.js'
 import { commitRollback } from './commit-rollback.js'
 import { commitSpan } from './commit-span.js'
 import type { Database, Queryable } from './database.js'
@@ -43,8 +44,11 @@ export class PostgresLedgerStore implements LedgerStore {
     return loadChain(this.#database, chain)
   }
 
-  loadPositions(chainId: bigint): Promise<readonly StoredPosition[]> {
-    return loadPositions(this.#database, chainId)
+  loadPositions(
+    chainId: bigint,
+    options?: { readonly inactive?: boolean | undefined },
+  ): Promise<readonly StoredPosition[]> {
+    return loadPositions(this.#database, chainId, options)
   }
 
   recordsAbove(chainId: bigint, blockNumber: bigint): Promise<readonly StoredRecord[]> {
@@ -86,6 +90,17 @@ export class PostgresLedgerStore implements LedgerStore {
 
   commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }> {
     return this.#database.transaction((transaction) => commitHistory(transaction, commit))
+  }
+
+  commitHistoryPieces(
+    chainId: bigint,
+    commits: readonly HistoryCommit[],
+  ): Promise<{ readonly added: number; readonly removed: number }> {
+    return this.#database.transaction((transaction) => commitHistoryPieces(transaction, chainId, commits))
+  }
+
+  announceHistory(chainId: bigint): Promise<number> {
+    return announceHistory(this.#database, chainId)
   }
 
   recordsBetween(

@@ -9,9 +9,11 @@ export interface HistorySituation {
   readonly inside: readonly HistoryRow[]
   /** The first record above the blocks. */
   readonly after: HistoryRow | null
+  /** What was read before that record and has none itself. */
+  readonly next: HistoryRow | null
   /** What should stand within the blocks, oldest first. */
   readonly wanted: readonly HistoryRow[]
-  /** True when no unseen block lies between the record before and the blocks, and between them and the record after. */
+  /** True when no unseen block lies between the record before and the blocks, and between them and what follows. */
   readonly linkedBefore: boolean
   readonly linkedAfter: boolean
 }
@@ -32,7 +34,7 @@ export interface HistoryPlan {
  * one that then changes nothing goes.
  */
 export function planHistory(situation: HistorySituation): HistoryPlan {
-  const { before, inside, after, wanted, linkedBefore, linkedAfter } = situation
+  const { before, inside, after, next, wanted, linkedBefore, linkedAfter } = situation
   const stored = new Map(inside.map((row) => [row.block.number, row]))
   const standing: HistoryRow[] = []
   let last = before
@@ -50,8 +52,11 @@ export function planHistory(situation: HistorySituation): HistoryPlan {
   const added = written.length
   const replaced = written.filter((row) => stored.has(row.block.number)).length
   let removed = dropped.length + replaced
-  if (after !== null) {
-    const follows = linkedAfter && (last !== before || linkedBefore)
+  const follows = linkedAfter && (last !== before || linkedBefore)
+  if (next !== null) {
+    const linked = link(next, last, follows)
+    if (linked !== null && last?.balance !== next.balance) written.push(linked)
+  } else if (after !== null) {
     const linked = link(after, last, after.previousBalance !== null || follows)
     if (linked === null) {
       dropped.push(after)
