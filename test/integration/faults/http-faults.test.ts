@@ -5,6 +5,10 @@ import type { HexOddity } from '../../../src/testing/fault-proxy/fault.js'
 import { balanceAt } from '../../../src/testing/index.js'
 import type { Fault } from '../../../src/testing/index.js'
 import { until } from '../../support/until.js'
+import { createRpc } from '../../../src/testing/rpc.js'
+import { MULTICALL3_ADDRESS } from '../../../src/chain/balances/scan-by-multicall.js'
+import type { Follower } from '../chain-fixture.js'
+import { placeMulticall } from '../place-multicall.js'
 import { countOf, startFaultyChain } from './faulty-chain.js'
 import type { FaultyChain } from './faulty-chain.js'
 
@@ -21,6 +25,9 @@ beforeAll(async () => {
 afterEach(() => chain.endTest())
 
 afterAll(() => chain.close())
+
+const modesOf = (follower: Follower): unknown[] =>
+  follower.log.filter(({ message }) => message === 'way of reading balances chosen').map(({ fields }) => fields['mode'])
 
 /** The only endpoint fails some times, before and while blocks come: nothing wrong is stored, nothing is missed. */
 async function survives(fault: Fault): Promise<void> {
@@ -90,12 +97,16 @@ describe('an endpoint that lacks what is asked for', () => {
   )
 
   it('has no receipts, and only the causes of changes are unknown', { timeout: SLOW_TEST_MS }, async () => {
-    // Receipts are asked for where logs explain nothing.
+    // Receipts are asked for where logs explain nothing, and for whatever changes the native balance.
     const proxy = await chain.proxy([{ kind: 'null-receipt' }, { kind: 'empty-logs' }])
     const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(2))
+    await follower.reached(await chain.mineTokens(2))
+    await follower.reached(await chain.minePayments(2))
     expect(countOf(proxy, 'null-receipt')).toBeGreaterThan(0)
     await chain.expectTruth(follower)
+    const [paid] = chain.world.solvers
+    const records = paid === undefined ? [] : await follower.records({ token: 'native', solver: paid })
+    expect(records.slice(1).map(({ cause }) => cause)).toEqual(['unknown', 'unknown'])
   })
 
   it('has no state for a while: no zero is stored, and what is not known does not count as known', async () => {
@@ -140,52 +151,95 @@ describe('an endpoint that answers with numbers in an odd form', () => {
 
 describe('an endpoint that answers out of another block', () => {
   it.each([-1, 1] as const)('is not believed, %d away', { timeout: SLOW_TEST_MS }, (shift) =>
-    survives({ kind: 'other-block', shift }),
+    survives({ kind: 'other-block', shift, methods: ['eth_call'] }),
+  )
+
+  it('is not believed where balances are read through Multicall3', { timeout: SLOW_TEST_MS }, async () => {
+    await placeMulticall(chain.anvil)
+    const proxy = await chain.proxy([{ kind: 'no-state-override' }])
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    expect(modesOf(follower)).toEqual(['multicall'])
+    for (const shift of [-1, 1] as const) {
+      const injected = proxy.inject({ kind: 'other-block', shift, methods: ['eth_call'], times: TIMES })
+      for (let round = 0; round < 8 && injected.count < TIMES; round += 1) await follower.reached(await chain.mine(2))
+      expect(injected.count).toBe(TIMES)
+    }
+    await chain.expectTruth(follower)
+    await createRpc(chain.anvil.rpcUrl).request('anvil_setCode', [MULTICALL3_ADDRESS, '0x'])
+  })
+
+  it(
+    'is outvoted where balances are read one by one, without proof of their block',
+    { timeout: SLOW_TEST_MS },
+    async () => {
+      const lying = await chain.proxy([{ kind: 'no-state-override' }])
+      const well = await chain.proxy([{ kind: 'no-state-override' }])
+      const follower = await chain.follow({ rpcUrls: [lying.rpcUrl, well.rpcUrl] })
+      expect(modesOf(follower)).toContain('single')
+      // Out of the next block: there is one while blocks are caught up with.
+      const injected = lying.inject({ kind: 'other-block', shift: 1, methods: ['eth_getBalance'] })
+      for (let round = 0; round < 8 && injected.count < TIMES; round += 1)
+        await follower.reached(await chain.minePayments(4))
+      expect(injected.count).toBeGreaterThanOrEqual(TIMES)
+      await chain.expectTruth(follower)
+    },
   )
 })
 
 describe('an endpoint that is a balancer before nodes that lag', () => {
-  it('costs no record, and lower heads are no reorganisation', { timeout: SLOW_TEST_MS }, async () => {
-    const proxy = await chain.proxy()
-    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    proxy.inject({ kind: 'lagging', blocks: 3, probability: 0.15 })
-    for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(3))
-    expect(countOf(proxy, 'lagging')).toBeGreaterThan(5)
-    proxy.clear()
-    await chain.expectTruth(follower)
-    const events = await follower.manager.events.read(0n, 1000)
-    expect(events.filter(({ type }) => type === 'balance.reverted')).toEqual([])
-    expect(follower.log.filter(({ message }) => message.includes('reorganised'))).toEqual([])
-  })
+  it.each([0.15, 0.4])(
+    'costs no record, and lower heads are no reorganisation: %d of its answers',
+    { timeout: SLOW_TEST_MS },
+    async (probability) => {
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      proxy.inject({ kind: 'lagging', blocks: 3, probability })
+      for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(3))
+      expect(countOf(proxy, 'lagging')).toBeGreaterThan(5)
+      proxy.clear()
+      await chain.expectTruth(follower)
+      const events = await follower.manager.events.read(0n, 1000)
+      expect(events.filter(({ type }) => type === 'balance.reverted')).toEqual([])
+      expect(follower.log.filter(({ message }) => message.includes('reorganised'))).toEqual([])
+    },
+  )
 })
 
 describe('logs that are not there, not all there, or no longer true', () => {
-  it.each<Fault>([
-    { kind: 'empty-logs' },
-    { kind: 'partial-logs' },
-    { kind: 'removed-logs' },
-    { kind: 'empty-past-head' },
-  ])('change no balance: $kind', { timeout: SLOW_TEST_MS }, async (fault) => {
-    const proxy = await chain.proxy([fault])
-    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    await chain.mine(6)
-    await chain.expectTruth(follower)
-  })
+  it.each<Fault>([{ kind: 'empty-logs' }, { kind: 'partial-logs' }, { kind: 'removed-logs' }])(
+    'change no balance: $kind',
+    { timeout: SLOW_TEST_MS },
+    async (fault) => {
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      proxy.inject(fault)
+      // Block by block: where only tokens changed logs are asked for, elsewhere receipts.
+      for (let round = 0; round < 4; round += 1) await follower.reached(await chain.mineTokens(1))
+      expect(proxy.calls.get('eth_getLogs')).toBeGreaterThan(0)
+      const ofTokens = countOf(proxy, fault.kind)
+      expect(ofTokens).toBeGreaterThan(3)
+      for (let round = 0; round < 4; round += 1) await follower.reached(await chain.mine(1))
+      await chain.expectTruth(follower)
+    },
+  )
 })
 
 describe('an endpoint with limits', () => {
   it.each<Fault>([
     { kind: 'no-state-override' },
     { kind: 'capped-gas', gas: 3_000_000n },
+    { kind: 'capped-response', bytes: 450, methods: ['eth_call'] },
     {
       kind: 'capped-response',
-      bytes: 20_000,
+      bytes: 600,
       methods: ['eth_getLogs', 'eth_getBlockReceipts', 'debug_traceBlockByHash'],
     },
   ])('is used within them: $kind', { timeout: SLOW_TEST_MS }, async (fault) => {
     const proxy = await chain.proxy([fault])
     const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    await chain.mine(6)
+    await follower.reached(await chain.mine(4))
+    await follower.reached(await chain.mineTokens(2))
+    expect(countOf(proxy, fault.kind)).toBeGreaterThan(0)
     await chain.expectTruth(follower)
   })
 })
