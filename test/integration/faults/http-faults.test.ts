@@ -217,7 +217,7 @@ describe('logs that are not there, not all there, or no longer true', () => {
       for (let round = 0; round < 4; round += 1) await follower.reached(await chain.mineTokens(1))
       expect(proxy.calls.get('eth_getLogs')).toBeGreaterThan(0)
       const ofTokens = countOf(proxy, fault.kind)
-      expect(ofTokens).toBeGreaterThan(3)
+      expect(ofTokens).toBeGreaterThanOrEqual(proxy.calls.get('eth_getLogs') ?? 0)
       for (let round = 0; round < 4; round += 1) await follower.reached(await chain.mine(1))
       await chain.expectTruth(follower)
     },
