@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 import { hexOddities } from '../../../src/testing/fault-proxy/fault.js'
@@ -7,6 +9,10 @@ import type { Fault } from '../../../src/testing/index.js'
 import { until } from '../../support/until.js'
 import { createRpc } from '../../../src/testing/rpc.js'
 import { MULTICALL3_ADDRESS } from '../../../src/chain/balances/scan-by-multicall.js'
+import { openHistory } from '../../../src/index.js'
+import type { BalanceRecord } from '../../../src/index.js'
+import { LeapableClock } from '../../support/leapable-clock.js'
+import { chainConfig } from '../chain-fixture.js'
 import type { Follower } from '../chain-fixture.js'
 import { placeMulticall } from '../place-multicall.js'
 import { countOf, startFaultyChain } from './faulty-chain.js'
@@ -15,6 +21,8 @@ import type { FaultyChain } from './faulty-chain.js'
 /** Enough for a hanging request to be given up. */
 const SLOW_TEST_MS = 60_000
 const TIMES = 3
+const SECOND_MS = 1000
+const OUTAGE_SECONDS = 600
 
 let chain: FaultyChain
 
@@ -25,6 +33,9 @@ beforeAll(async () => {
 afterEach(() => chain.endTest())
 
 afterAll(() => chain.close())
+
+const historiesOf = (follower: Follower): Promise<readonly (readonly BalanceRecord[])[]> =>
+  Promise.all(chain.world.positions.map((position) => follower.records(position)))
 
 const modesOf = (follower: Follower): unknown[] =>
   follower.log.filter(({ message }) => message === 'way of reading balances chosen').map(({ fields }) => fields['mode'])
@@ -109,38 +120,66 @@ describe('an endpoint that lacks what is asked for', () => {
     expect(records.slice(1).map(({ cause }) => cause)).toEqual(['unknown', 'unknown'])
   })
 
-  it('has no state for a while: no zero is stored, and what is not known does not count as known', async () => {
-    const proxy = await chain.proxy()
-    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    const [position] = chain.world.positions
-    if (position === undefined) throw new Error('expected a position')
-    const before = await follower.records(position)
-    const { chainId } = chain.world
-    const { token, solver } = position
-    proxy.inject({ kind: 'state-pruned' })
-    const last = await chain.mine(3)
-    await until('the balance is called stale', async () => {
-      const balance = await follower.manager.getCurrentBalance(chainId, token, solver)
-      return (balance?.staleReason ?? null) !== null || (await follower.chain()).state !== 'live'
-    })
-    expect(await follower.records(position)).toEqual(before)
-    proxy.clear()
-    await follower.reached(await chain.mine(2))
-    const records = await follower.records(position)
-    for (const { blockNumber, balance } of records) {
-      expect(balance).toBe(await balanceAt(chain.anvil.rpcUrl, position, blockNumber))
-    }
-    // Each block either has its change recorded or is not covered.
-    const coverage = (await follower.manager.coverage(chainId, token, solver)) ?? []
-    for (let block = (before[0]?.blockNumber ?? 0n) + 1n; block <= last; block += 1n) {
-      if (!coverage.some(({ from, to }) => from < block && (to === null || to >= block))) continue
-      const [older, newer] = [
-        await balanceAt(chain.anvil.rpcUrl, position, block - 1n),
-        await balanceAt(chain.anvil.rpcUrl, position, block),
-      ]
-      expect(records.some(({ blockNumber }) => blockNumber === block)).toBe(older !== newer)
-    }
-  })
+  it(
+    'has lost the state of some blocks: just these do not count as known, until another endpoint fills them in',
+    { timeout: SLOW_TEST_MS },
+    async () => {
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      const last = await chain.mine(2)
+      await follower.reached(last)
+      const [before] = await historiesOf(follower)
+      const away = proxy.inject({ kind: 'http-5xx', status: 503 })
+      const head = await chain.mine(6)
+      const pruned = proxy.inject({ kind: 'state-pruned', blocks: 1 })
+      away.lift()
+      await follower.reached(head)
+      expect(pruned.count).toBeGreaterThan(0)
+      pruned.lift()
+      const next = await chain.mine(2)
+      await follower.reached(next)
+
+      const { chainId, positions } = chain.world
+      const hole = { from: last + 1n, to: head - 1n }
+      const first = before?.[0]?.blockNumber ?? -1n
+      for (const [index, { token, solver }] of positions.entries()) {
+        expect(await follower.manager.coverage(chainId, token, solver)).toEqual([
+          { from: first, to: last, kind: 'exact' },
+          { from: head, to: null, kind: 'exact' },
+        ])
+        const records = (await historiesOf(follower))[index] ?? []
+        for (const { blockNumber, balance } of records) {
+          expect(balance).toBe(await balanceAt(chain.anvil.rpcUrl, { token, solver }, blockNumber))
+          expect(blockNumber >= hole.from && blockNumber <= hole.to).toBe(false)
+        }
+      }
+      expect(follower.log.filter(({ message }) => message === 'gap in the history')).toHaveLength(1)
+
+      proxy.inject({ kind: 'state-pruned', blocks: 1 })
+      const archive = await chain.proxy()
+      const history = await openHistory({
+        chains: [
+          chainConfig({
+            rpcUrls: [proxy.rpcUrl, archive.rpcUrl],
+            tokens: chain.world.tokens.map(({ address }) => address),
+          }),
+        ],
+        databaseUrl: follower.database.url,
+        dataDir: '/nowhere',
+      })
+      try {
+        await history.keeper.backfill({ fromBlock: first })
+      } finally {
+        await history.close()
+      }
+      for (const { token, solver } of positions) {
+        expect(await follower.manager.coverage(chainId, token, solver)).toEqual([
+          { from: first, to: null, kind: 'exact' },
+        ])
+      }
+      await chain.expectTruth(follower)
+    },
+  )
 })
 
 describe('an endpoint that answers with numbers in an odd form', () => {
@@ -277,4 +316,32 @@ describe('all endpoints', () => {
     await chain.expectTruth(follower)
     expect(await follower.chain()).toMatchObject({ state: 'live' })
   })
+
+  it(
+    'gone for ten minutes are asked ever more rarely, and lead to the same history',
+    { timeout: SLOW_TEST_MS },
+    async () => {
+      const clock = new LeapableClock()
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl], clock })
+      const away = proxy.inject({ kind: 'http-5xx', status: 503 })
+      await chain.mine(12)
+      for (let second = 0; second < OUTAGE_SECONDS; second += 1) {
+        clock.leap(SECOND_MS)
+        await pause(1)
+      }
+      expect(away.count).toBeGreaterThan(5)
+      expect(away.count).toBeLessThan(OUTAGE_SECONDS)
+      await until('the chain is stalled', async () => (await follower.chain()).state === 'stalled')
+      expect((await follower.chain()).reason).toMatch(/503|endpoint/)
+      away.lift()
+      const head = await chain.mine(1)
+      await until('the head is processed', async () => {
+        clock.leap(SECOND_MS)
+        return ((await follower.chain()).processed ?? -1n) >= head
+      })
+      await chain.expectTruth(follower)
+      expect(await follower.chain()).toMatchObject({ state: 'live', reason: null })
+    },
+  )
 })
