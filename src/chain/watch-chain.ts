@@ -93,7 +93,7 @@ class ChainWatch {
 
   constructor(options: WatchChainOptions) {
     this.#options = options
-    this.#metadata = new MetadataReader(options.client, options.nativeMetadata)
+    this.#metadata = new MetadataReader(options.client, options.nativeMetadata, options.logger)
   }
 
   /** @throws {WrongGenesisError} when the stored records belong to another chain. */

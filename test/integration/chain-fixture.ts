@@ -40,25 +40,29 @@ export interface FollowerOptions {
   readonly clock?: Clock
 }
 
-/** A manager that follows one chain, polling quickly. */
-export async function follow(options: FollowerOptions): Promise<Follower> {
-  const { chainId = 31_337n, rpcUrls, wsUrls = [], tokens, solvers } = options
-  const database = options.database ?? (await createTestDatabase())
-  const { logger, lines } = recordLog()
-  const chain: ChainConfig = {
-    chainId,
+/** A chain that is polled quickly. */
+export function chainConfig(options: Omit<FollowerOptions, 'solvers'>): ChainConfig {
+  return {
+    chainId: options.chainId ?? 31_337n,
     name: 'Test chain',
     nativeCurrency: { name: 'Polygon Ecosystem Token', symbol: 'POL', decimals: 18 },
-    rpcUrls,
-    wsUrls,
-    tokens,
+    rpcUrls: options.rpcUrls,
+    wsUrls: options.wsUrls ?? [],
+    tokens: options.tokens,
     blockTimeMs: null,
     pollIntervalMs: 50,
     syncIntervalMs: options.syncIntervalMs ?? 300_000,
     agreement: options.agreement ?? 1,
   }
+}
+
+/** A manager that follows one chain, polling quickly. */
+export async function follow(options: FollowerOptions): Promise<Follower> {
+  const { chainId = 31_337n, solvers } = options
+  const database = options.database ?? (await createTestDatabase())
+  const { logger, lines } = recordLog()
   const config = {
-    chains: [chain],
+    chains: [chainConfig(options)],
     solvers: solvers.map((address) => ({ address, label: null })),
     databaseUrl: database.url,
     dataDir: '/nowhere',

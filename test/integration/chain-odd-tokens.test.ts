@@ -1,7 +1,6 @@
-import { encodeFunctionData, keccak256 } from 'viem'
+import { encodeFunctionData } from 'viem'
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { MULTICALL3_ADDRESS } from '../../src/chain/balances/scan-by-multicall.js'
 import type { Address } from '../../src/index.js'
 import {
   balanceAt,
@@ -19,6 +18,7 @@ import { createRpc } from '../../src/testing/rpc.js'
 import { until } from '../support/until.js'
 import { deploy, follow, mineActivity } from './chain-fixture.js'
 import type { Follower } from './chain-fixture.js'
+import { placeMulticall } from './place-multicall.js'
 import { startProxy } from './chain-proxy.js'
 import type { Intercept } from './chain-proxy.js'
 
@@ -250,19 +250,6 @@ async function start({
   closing.push(() => follower.close())
   await follower.reached(world.setupBlock)
   return follower
-}
-
-/** The Multicall3 that viem carries for calls without a deployment: its runtime follows 32 bytes of creation code. */
-async function placeMulticall(anvil: Anvil): Promise<void> {
-  // Viem exports it under no name of its own.
-  const carried = (await import(
-    new URL('../../node_modules/viem/_esm/constants/contracts.js', import.meta.url).href
-  )) as {
-    readonly multicall3Bytecode: string
-  }
-  const runtime: `0x${string}` = `0x${carried.multicall3Bytecode.slice(2 + 64)}`
-  await createRpc(anvil.rpcUrl).request('anvil_setCode', [MULTICALL3_ADDRESS, runtime])
-  expect(keccak256(runtime)).toBe('0x5a29a1eb2f59e45e4249b938c8192cac0d2bd32398e1afa03f302a867db692ea')
 }
 
 interface OddTokens {

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 import { hexOddities } from '../../../src/testing/fault-proxy/fault.js'
@@ -5,12 +7,22 @@ import type { HexOddity } from '../../../src/testing/fault-proxy/fault.js'
 import { balanceAt } from '../../../src/testing/index.js'
 import type { Fault } from '../../../src/testing/index.js'
 import { until } from '../../support/until.js'
+import { createRpc } from '../../../src/testing/rpc.js'
+import { MULTICALL3_ADDRESS } from '../../../src/chain/balances/scan-by-multicall.js'
+import { openHistory } from '../../../src/index.js'
+import type { BalanceRecord } from '../../../src/index.js'
+import { LeapableClock } from '../../support/leapable-clock.js'
+import { chainConfig } from '../chain-fixture.js'
+import type { Follower } from '../chain-fixture.js'
+import { placeMulticall } from '../place-multicall.js'
 import { countOf, startFaultyChain } from './faulty-chain.js'
 import type { FaultyChain } from './faulty-chain.js'
 
 /** Enough for a hanging request to be given up. */
 const SLOW_TEST_MS = 60_000
 const TIMES = 3
+const SECOND_MS = 1000
+const OUTAGE_SECONDS = 600
 
 let chain: FaultyChain
 
@@ -21,6 +33,12 @@ beforeAll(async () => {
 afterEach(() => chain.endTest())
 
 afterAll(() => chain.close())
+
+const historiesOf = (follower: Follower): Promise<readonly (readonly BalanceRecord[])[]> =>
+  Promise.all(chain.world.positions.map((position) => follower.records(position)))
+
+const modesOf = (follower: Follower): unknown[] =>
+  follower.log.filter(({ message }) => message === 'way of reading balances chosen').map(({ fields }) => fields['mode'])
 
 /** The only endpoint fails some times, before and while blocks come: nothing wrong is stored, nothing is missed. */
 async function survives(fault: Fault): Promise<void> {
@@ -90,46 +108,78 @@ describe('an endpoint that lacks what is asked for', () => {
   )
 
   it('has no receipts, and only the causes of changes are unknown', { timeout: SLOW_TEST_MS }, async () => {
-    // Receipts are asked for where logs explain nothing.
+    // Receipts are asked for where logs explain nothing, and for whatever changes the native balance.
     const proxy = await chain.proxy([{ kind: 'null-receipt' }, { kind: 'empty-logs' }])
     const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(2))
+    await follower.reached(await chain.mineTokens(2))
+    await follower.reached(await chain.minePayments(2))
     expect(countOf(proxy, 'null-receipt')).toBeGreaterThan(0)
     await chain.expectTruth(follower)
+    const [paid] = chain.world.solvers
+    const records = paid === undefined ? [] : await follower.records({ token: 'native', solver: paid })
+    expect(records.slice(1).map(({ cause }) => cause)).toEqual(['unknown', 'unknown'])
   })
 
-  it('has no state for a while: no zero is stored, and what is not known does not count as known', async () => {
-    const proxy = await chain.proxy()
-    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    const [position] = chain.world.positions
-    if (position === undefined) throw new Error('expected a position')
-    const before = await follower.records(position)
-    const { chainId } = chain.world
-    const { token, solver } = position
-    proxy.inject({ kind: 'state-pruned' })
-    const last = await chain.mine(3)
-    await until('the balance is called stale', async () => {
-      const balance = await follower.manager.getCurrentBalance(chainId, token, solver)
-      return (balance?.staleReason ?? null) !== null || (await follower.chain()).state !== 'live'
-    })
-    expect(await follower.records(position)).toEqual(before)
-    proxy.clear()
-    await follower.reached(await chain.mine(2))
-    const records = await follower.records(position)
-    for (const { blockNumber, balance } of records) {
-      expect(balance).toBe(await balanceAt(chain.anvil.rpcUrl, position, blockNumber))
-    }
-    // Each block either has its change recorded or is not covered.
-    const coverage = (await follower.manager.coverage(chainId, token, solver)) ?? []
-    for (let block = (before[0]?.blockNumber ?? 0n) + 1n; block <= last; block += 1n) {
-      if (!coverage.some(({ from, to }) => from < block && (to === null || to >= block))) continue
-      const [older, newer] = [
-        await balanceAt(chain.anvil.rpcUrl, position, block - 1n),
-        await balanceAt(chain.anvil.rpcUrl, position, block),
-      ]
-      expect(records.some(({ blockNumber }) => blockNumber === block)).toBe(older !== newer)
-    }
-  })
+  it(
+    'has lost the state of some blocks: just these do not count as known, until another endpoint fills them in',
+    { timeout: SLOW_TEST_MS },
+    async () => {
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      const last = await chain.mine(2)
+      await follower.reached(last)
+      const [before] = await historiesOf(follower)
+      const away = proxy.inject({ kind: 'http-5xx', status: 503 })
+      const head = await chain.mine(6)
+      const pruned = proxy.inject({ kind: 'state-pruned', blocks: 1 })
+      away.lift()
+      await follower.reached(head)
+      expect(pruned.count).toBeGreaterThan(0)
+      pruned.lift()
+      const next = await chain.mine(2)
+      await follower.reached(next)
+
+      const { chainId, positions } = chain.world
+      const hole = { from: last + 1n, to: head - 1n }
+      const first = before?.[0]?.blockNumber ?? -1n
+      for (const [index, { token, solver }] of positions.entries()) {
+        expect(await follower.manager.coverage(chainId, token, solver)).toEqual([
+          { from: first, to: last, kind: 'exact' },
+          { from: head, to: null, kind: 'exact' },
+        ])
+        const records = (await historiesOf(follower))[index] ?? []
+        for (const { blockNumber, balance } of records) {
+          expect(balance).toBe(await balanceAt(chain.anvil.rpcUrl, { token, solver }, blockNumber))
+          expect(blockNumber >= hole.from && blockNumber <= hole.to).toBe(false)
+        }
+      }
+      expect(follower.log.filter(({ message }) => message === 'gap in the history')).toHaveLength(1)
+
+      proxy.inject({ kind: 'state-pruned', blocks: 1 })
+      const archive = await chain.proxy()
+      const history = await openHistory({
+        chains: [
+          chainConfig({
+            rpcUrls: [proxy.rpcUrl, archive.rpcUrl],
+            tokens: chain.world.tokens.map(({ address }) => address),
+          }),
+        ],
+        databaseUrl: follower.database.url,
+        dataDir: '/nowhere',
+      })
+      try {
+        await history.keeper.backfill({ fromBlock: first })
+      } finally {
+        await history.close()
+      }
+      for (const { token, solver } of positions) {
+        expect(await follower.manager.coverage(chainId, token, solver)).toEqual([
+          { from: first, to: null, kind: 'exact' },
+        ])
+      }
+      await chain.expectTruth(follower)
+    },
+  )
 })
 
 describe('an endpoint that answers with numbers in an odd form', () => {
@@ -140,52 +190,95 @@ describe('an endpoint that answers with numbers in an odd form', () => {
 
 describe('an endpoint that answers out of another block', () => {
   it.each([-1, 1] as const)('is not believed, %d away', { timeout: SLOW_TEST_MS }, (shift) =>
-    survives({ kind: 'other-block', shift }),
+    survives({ kind: 'other-block', shift, methods: ['eth_call'] }),
+  )
+
+  it('is not believed where balances are read through Multicall3', { timeout: SLOW_TEST_MS }, async () => {
+    await placeMulticall(chain.anvil)
+    const proxy = await chain.proxy([{ kind: 'no-state-override' }])
+    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+    expect(modesOf(follower)).toEqual(['multicall'])
+    for (const shift of [-1, 1] as const) {
+      const injected = proxy.inject({ kind: 'other-block', shift, methods: ['eth_call'], times: TIMES })
+      for (let round = 0; round < 8 && injected.count < TIMES; round += 1) await follower.reached(await chain.mine(2))
+      expect(injected.count).toBe(TIMES)
+    }
+    await chain.expectTruth(follower)
+    await createRpc(chain.anvil.rpcUrl).request('anvil_setCode', [MULTICALL3_ADDRESS, '0x'])
+  })
+
+  it(
+    'is outvoted where balances are read one by one, without proof of their block',
+    { timeout: SLOW_TEST_MS },
+    async () => {
+      const lying = await chain.proxy([{ kind: 'no-state-override' }])
+      const well = await chain.proxy([{ kind: 'no-state-override' }])
+      const follower = await chain.follow({ rpcUrls: [lying.rpcUrl, well.rpcUrl] })
+      expect(modesOf(follower)).toContain('single')
+      // Out of the next block: there is one while blocks are caught up with.
+      const injected = lying.inject({ kind: 'other-block', shift: 1, methods: ['eth_getBalance'] })
+      for (let round = 0; round < 8 && injected.count < TIMES; round += 1)
+        await follower.reached(await chain.minePayments(4))
+      expect(injected.count).toBeGreaterThanOrEqual(TIMES)
+      await chain.expectTruth(follower)
+    },
   )
 })
 
 describe('an endpoint that is a balancer before nodes that lag', () => {
-  it('costs no record, and lower heads are no reorganisation', { timeout: SLOW_TEST_MS }, async () => {
-    const proxy = await chain.proxy()
-    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    proxy.inject({ kind: 'lagging', blocks: 3, probability: 0.15 })
-    for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(3))
-    expect(countOf(proxy, 'lagging')).toBeGreaterThan(5)
-    proxy.clear()
-    await chain.expectTruth(follower)
-    const events = await follower.manager.events.read(0n, 1000)
-    expect(events.filter(({ type }) => type === 'balance.reverted')).toEqual([])
-    expect(follower.log.filter(({ message }) => message.includes('reorganised'))).toEqual([])
-  })
+  it.each([0.15, 0.4])(
+    'costs no record, and lower heads are no reorganisation: %d of its answers',
+    { timeout: SLOW_TEST_MS },
+    async (probability) => {
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      proxy.inject({ kind: 'lagging', blocks: 3, probability })
+      for (let round = 0; round < 5; round += 1) await follower.reached(await chain.mine(3))
+      expect(countOf(proxy, 'lagging')).toBeGreaterThan(5)
+      proxy.clear()
+      await chain.expectTruth(follower)
+      const events = await follower.manager.events.read(0n, 1000)
+      expect(events.filter(({ type }) => type === 'balance.reverted')).toEqual([])
+      expect(follower.log.filter(({ message }) => message.includes('reorganised'))).toEqual([])
+    },
+  )
 })
 
 describe('logs that are not there, not all there, or no longer true', () => {
-  it.each<Fault>([
-    { kind: 'empty-logs' },
-    { kind: 'partial-logs' },
-    { kind: 'removed-logs' },
-    { kind: 'empty-past-head' },
-  ])('change no balance: $kind', { timeout: SLOW_TEST_MS }, async (fault) => {
-    const proxy = await chain.proxy([fault])
-    const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    await chain.mine(6)
-    await chain.expectTruth(follower)
-  })
+  it.each<Fault>([{ kind: 'empty-logs' }, { kind: 'partial-logs' }, { kind: 'removed-logs' }])(
+    'change no balance: $kind',
+    { timeout: SLOW_TEST_MS },
+    async (fault) => {
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
+      proxy.inject(fault)
+      // Block by block: where only tokens changed logs are asked for, elsewhere receipts.
+      for (let round = 0; round < 4; round += 1) await follower.reached(await chain.mineTokens(1))
+      expect(proxy.calls.get('eth_getLogs')).toBeGreaterThan(0)
+      const ofTokens = countOf(proxy, fault.kind)
+      expect(ofTokens).toBeGreaterThanOrEqual(proxy.calls.get('eth_getLogs') ?? 0)
+      for (let round = 0; round < 4; round += 1) await follower.reached(await chain.mine(1))
+      await chain.expectTruth(follower)
+    },
+  )
 })
 
 describe('an endpoint with limits', () => {
   it.each<Fault>([
     { kind: 'no-state-override' },
     { kind: 'capped-gas', gas: 3_000_000n },
+    { kind: 'capped-response', bytes: 450, methods: ['eth_call'] },
     {
       kind: 'capped-response',
-      bytes: 20_000,
+      bytes: 600,
       methods: ['eth_getLogs', 'eth_getBlockReceipts', 'debug_traceBlockByHash'],
     },
   ])('is used within them: $kind', { timeout: SLOW_TEST_MS }, async (fault) => {
     const proxy = await chain.proxy([fault])
     const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl] })
-    await chain.mine(6)
+    await follower.reached(await chain.mine(4))
+    await follower.reached(await chain.mineTokens(2))
+    expect(countOf(proxy, fault.kind)).toBeGreaterThan(0)
     await chain.expectTruth(follower)
   })
 })
@@ -223,4 +316,32 @@ describe('all endpoints', () => {
     await chain.expectTruth(follower)
     expect(await follower.chain()).toMatchObject({ state: 'live' })
   })
+
+  it(
+    'gone for ten minutes are asked ever more rarely, and lead to the same history',
+    { timeout: SLOW_TEST_MS },
+    async () => {
+      const clock = new LeapableClock()
+      const proxy = await chain.proxy()
+      const follower = await chain.follow({ rpcUrls: [proxy.rpcUrl], clock })
+      const away = proxy.inject({ kind: 'http-5xx', status: 503 })
+      await chain.mine(12)
+      for (let second = 0; second < OUTAGE_SECONDS; second += 1) {
+        clock.leap(SECOND_MS)
+        await pause(1)
+      }
+      expect(away.count).toBeGreaterThan(5)
+      expect(away.count).toBeLessThan(OUTAGE_SECONDS)
+      await until('the chain is stalled', async () => (await follower.chain()).state === 'stalled')
+      expect((await follower.chain()).reason).toMatch(/503|endpoint/)
+      away.lift()
+      const head = await chain.mine(1)
+      await until('the head is processed', async () => {
+        clock.leap(SECOND_MS)
+        return ((await follower.chain()).processed ?? -1n) >= head
+      })
+      await chain.expectTruth(follower)
+      expect(await follower.chain()).toMatchObject({ state: 'live', reason: null })
+    },
+  )
 })

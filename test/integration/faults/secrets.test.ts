@@ -1,17 +1,23 @@
+import { rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { afterEach, expect, it } from 'vitest'
 
+import { createModelChain, createRandom, startFaultProxy } from '../../../src/testing/index.js'
 import { createRpc } from '../../../src/testing/rpc.js'
 import { until } from '../../support/until.js'
+import { runService, temporaryFolder } from '../../support/service.js'
+import { createTestDatabase } from '../../support/test-database.js'
 import { recordLog } from '../../support/log-recorder.js'
+import { follow } from '../chain-fixture.js'
 import { startDatabase, startService } from '../server-fixture.js'
 import { startFaultyChain } from './faulty-chain.js'
 
 const PATH_KEY = 'pathcanary0123456789abcdef'
 const QUERY_KEY = 'querycanary0123456789abcdef'
 const PASSWORD = 'basiccanary0123456789abcdef'
+const SECRETS = [PATH_KEY, QUERY_KEY, PASSWORD, Buffer.from(`someone:${PASSWORD}`).toString('base64')]
 const SLOW_TEST_MS = 60_000
 
 const closing: (() => unknown)[] = []
@@ -19,6 +25,17 @@ const closing: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()
 })
+
+/** A provider that repeats the whole address and the credentials in its refusal. */
+async function startTellingServer(): Promise<string> {
+  const telling = createServer((request, response) => {
+    response.writeHead(502, { 'content-type': 'text/html' })
+    response.end(`<h1>no route to ${request.url} for ${request.headers.authorization ?? 'nobody'} (${PASSWORD})</h1>`)
+  })
+  await new Promise<void>((resolve) => telling.listen(0, '127.0.0.1', resolve))
+  closing.push(() => telling.close())
+  return `http://127.0.0.1:${(telling.address() as AddressInfo).port}`
+}
 
 /** The same address with a secret in each place where providers put one. */
 function withSecrets(url: string): string {
@@ -32,13 +49,7 @@ it(
   'No secret of an endpoint appears in logs, errors, metrics, answers or events',
   { timeout: SLOW_TEST_MS },
   async () => {
-    // A provider that repeats the whole address and the credentials in its refusal.
-    const telling = createServer((request, response) => {
-      response.writeHead(502, { 'content-type': 'text/html' })
-      response.end(`<h1>no route to ${request.url} for ${request.headers.authorization ?? 'nobody'} (${PASSWORD})</h1>`)
-    })
-    await new Promise<void>((resolve) => telling.listen(0, '127.0.0.1', resolve))
-    closing.push(() => telling.close())
+    const telling = await startTellingServer()
     const chain = await startFaultyChain(24)
     closing.push(
       () => chain.close(),
@@ -48,11 +59,7 @@ it(
     const database = await startDatabase()
     closing.push(() => database.stop())
     const { logger, lines } = recordLog()
-    const rpcUrls = [
-      'http://127.0.0.1:1',
-      `http://127.0.0.1:${(telling.address() as AddressInfo).port}`,
-      proxy.rpcUrl,
-    ].map(withSecrets)
+    const rpcUrls = ['http://127.0.0.1:1', telling, proxy.rpcUrl].map(withSecrets)
     const service = await startService(database, {
       logger,
       solvers: chain.world.solvers.map((address) => ({ address, label: null })),
@@ -111,8 +118,57 @@ it(
     expect(text).toContain(new URL(proxy.rpcUrl).host)
     expect(text).toContain('tidemark_')
     expect(shown.filter(Array.isArray).length).toBeGreaterThan(0)
-    for (const secret of [PATH_KEY, QUERY_KEY, PASSWORD, Buffer.from(`someone:${PASSWORD}`).toString('base64')]) {
-      expect(text).not.toContain(secret)
-    }
+    for (const secret of SECRETS) expect(text).not.toContain(secret)
+  },
+)
+
+it.each([
+  { args: ['backfill', '--from', '0'], fails: true },
+  { args: ['verify', '--proof'], fails: true },
+  { args: ['doctor'], fails: true },
+  { args: ['backfill', '--from', '0'], fails: false },
+  { args: ['verify', '--proof'], fails: false },
+  { args: ['doctor', '--json'], fails: false },
+])(
+  'No secret of an endpoint appears in the output of a command: $args, failing: $fails',
+  { timeout: SLOW_TEST_MS },
+  async ({ args, fails }) => {
+    const telling = await startTellingServer()
+    const wallet = `0x${'a1'.repeat(20)}` as const
+    const model = createModelChain({ chainId: 77n, seed: 77, wallets: [{ address: wallet, balance: 10n ** 20n }] })
+    const random = createRandom(77)
+    for (let count = 0; count < 12; count += 1) model.activity(random)
+    const proxy = await startFaultProxy({ target: model })
+    closing.push(() => proxy.close())
+    const database = await createTestDatabase()
+    closing.push(() => database.drop())
+    const follower = await follow({
+      chainId: model.chainId,
+      rpcUrls: [proxy.rpcUrl],
+      tokens: [],
+      solvers: [wallet],
+      database,
+    })
+    await follower.reached(model.activity(random).number)
+    await follower.close()
+
+    const folder = await temporaryFolder()
+    closing.push(() => rm(folder, { recursive: true, force: true }))
+    const endpoints = fails ? ['http://127.0.0.1:1', telling] : [telling, proxy.rpcUrl]
+    const command = runService({
+      args,
+      cwd: folder,
+      env: {
+        DATABASE_URL: database.url,
+        LOG_LEVEL: 'debug',
+        CHAIN_77_RPC_URL: endpoints.map(withSecrets).join(','),
+        CHAIN_77_WS_URL: withSecrets('ws://127.0.0.1:1'),
+        SOLVER_ADDRESSES: wallet,
+      },
+    })
+    await command.exited()
+    const text = `${command.stdout()}${command.log()}`
+    expect(text).toContain(new URL(telling).host)
+    for (const secret of SECRETS) expect(text).not.toContain(secret)
   },
 )
