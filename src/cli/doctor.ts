@@ -29,6 +29,8 @@ export async function doctor(options: DoctorOptions): Promise<ExitCode> {
     }
   } catch (error) {
     if (!closing.signal.aborted) throw error
+    console.error('Stopped before everything was looked at.')
+    return exitCodes.partial
   }
   if (options.json !== true) console.log(`\n${summary(counts)}`)
   return counts.problem > 0 ? exitCodes.checkFailed : exitCodes.ok

@@ -19,6 +19,17 @@ const usageCodes = new Set([
   'address_in_use',
   'embedded_postgres_unavailable',
   'demo_unavailable',
+  'wrong_chain',
+  'wrong_genesis',
+])
+
+const unreachableCodes = new Set([
+  'database_unavailable',
+  'rpc_all_endpoints_failed',
+  'rpc_block_unavailable',
+  'rpc_state_unavailable',
+  'rpc_rate_limited',
+  'rpc_transport',
 ])
 
 /** The exit code that fits a failure. */
@@ -26,7 +37,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof TidemarkError)) return exitCodes.unexpected
   if (error instanceof ConfigurationError || usageCodes.has(error.code)) return exitCodes.usage
   if (error.code === 'data_directory_locked') return exitCodes.locked
-  if (error.code === 'database_unavailable') return exitCodes.unreachable
+  if (unreachableCodes.has(error.code)) return exitCodes.unreachable
   return exitCodes.unexpected
 }
 

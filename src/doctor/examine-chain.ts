@@ -31,20 +31,20 @@ export interface World {
 /** Each endpoint of a chain by itself, what they say beside each other, and the tokens. */
 export async function* examineChain(chain: ChainConfig, world: World): AsyncGenerator<Finding> {
   const heads: { readonly host: string; readonly head: BlockHeader }[] = []
-  let working: RpcClient | null = null
+  let working: string | null = null
   for (const url of chain.rpcUrls) {
-    const signal = AbortSignal.any([world.signal, AbortSignal.timeout(ENDPOINT_TIMEOUT_MS)])
-    const client = new RpcClient({ chainId: chain.chainId, urls: [url], logger: silentLogger, ...world, signal })
+    const client = clientOf(chain, url, world)
     const host = `${chain.name}, ${client.endpoints()[0]?.host ?? 'endpoint'}`
     try {
       const startedAtMs = world.clock.monotonicMs()
       const head = await fetchLatestHeader(client)
       const tookMs = Math.round(world.clock.monotonicMs() - startedAtMs)
       heads.push({ host, head })
-      working ??= client
+      working ??= url
       yield headFinding(host, head, { tookMs, nowMs: world.clock.timeOfDayMs() })
       const [voice] = await probeEndpoints(client)
       if (voice?.ok === true) yield* describeCapabilities(host, head, voice.result.capabilities)
+      else if (voice !== undefined) throw voice.error
     } catch (error) {
       if (world.signal.aborted) throw error
       yield failure(host, error)
@@ -52,7 +52,19 @@ export async function* examineChain(chain: ChainConfig, world: World): AsyncGene
   }
   yield* behindFindings(heads)
   for (const url of chain.wsUrls) yield await examineSubscription(chain, { url, world })
-  if (working !== null) yield* examineTokens(chain, working)
+  if (working === null) return
+  try {
+    yield* examineTokens(chain, clientOf(chain, working, world))
+  } catch (error) {
+    if (world.signal.aborted) throw error
+    yield { ...failure(chain.name, error), area: 'watch list' }
+  }
+}
+
+/** A client of its own time limit, so that one that hangs does not use up the time of the next. */
+function clientOf(chain: ChainConfig, url: string, world: World): RpcClient {
+  const signal = AbortSignal.any([world.signal, AbortSignal.timeout(ENDPOINT_TIMEOUT_MS)])
+  return new RpcClient({ chainId: chain.chainId, urls: [url], logger: silentLogger, ...world, signal })
 }
 
 function headFinding(
@@ -89,7 +101,8 @@ async function examineSubscription(
   const host = `${chain.name}, ${subscription.endpoints()[0]?.host ?? 'endpoint'} (WebSocket)`
   try {
     const endsAtMs = world.clock.monotonicMs() + SUBSCRIPTION_TIMEOUT_MS
-    while (!subscription.live && world.clock.monotonicMs() < endsAtMs) {
+    const failed = (): boolean => subscription.endpoints()[0]?.lastError !== null
+    while (!subscription.live && !failed() && world.clock.monotonicMs() < endsAtMs) {
       await world.clock.sleep(SUBSCRIPTION_LOOK_MS, world.signal)
     }
     if (subscription.live) return endpoint(host, 'ok', 'it announces new blocks')
@@ -140,6 +153,14 @@ async function* examineTokens(chain: ChainConfig, client: RpcClient): AsyncGener
 
 function failure(host: string, error: unknown): Finding {
   const cause = error instanceof Error && error.cause instanceof TidemarkError ? error.cause : error
+  const late = error instanceof DOMException && error.name === 'TimeoutError'
+  if (late)
+    return endpoint(
+      host,
+      'problem',
+      `it did not answer everything within ${ENDPOINT_TIMEOUT_MS / 1000} s`,
+      'Check the provider’s status.',
+    )
   const advice = cause instanceof TidemarkError ? cause.hint : undefined
   return endpoint(host, 'problem', messageOf(cause), advice ?? 'Check the URL and the provider’s status.')
 }
