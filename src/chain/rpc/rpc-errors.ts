@@ -72,7 +72,7 @@ const rateLimitCodes = new Set([-32005, -32097, 429])
 const statePattern =
   /missing trie node|state (is )?(not available|unavailable|pruned)|pruned|historical state|state .* is not available|old data not available/i
 const blockPattern =
-  /(header|block)( hash)?( for hash)? not found|unknown block|resource not found|not canonical|block .* not found|cannot query unfinalized|hash .* is not currently canonical|requested block|BlockOutOfRange|unable to find block/i
+  /(header|block)( hash)?( for hash)? not found|unknown block|resource not found|not canonical|block .* not found|cannot query unfinalized|hash (.* )?is not currently canonical|requested block|BlockOutOfRange|unable to find block/i
 const ratePattern = /rate limit|too many requests|limit exceeded|capacity|throttl/i
 
 /** A contract's revert: what follows are the contract's own words, which must not be taken for the node's. */
