@@ -11,8 +11,13 @@ import { silentLogger } from '../../src/model/logger.js'
 import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded/start-embedded-postgres.js'
 import { createModelChain, startFaultProxy } from '../../src/testing/index.js'
 import { recordLog } from '../support/log-recorder.js'
+import type { LogLine } from '../support/log-recorder.js'
 import { until } from '../support/until.js'
 import { follow } from './chain-fixture.js'
+
+function pidOf(lines: readonly LogLine[]): number {
+  return Number(lines.findLast(({ message }) => message === 'database is up')?.fields['pid'])
+}
 
 describe('the embedded database', () => {
   it('is started again when its server is killed, and nothing acknowledged is lost', async () => {
@@ -29,8 +34,10 @@ describe('the embedded database', () => {
         (await manager.saveSnapshot({ onchain: { a: 1 }, onsite: { b: 1 } })).snapshot.id
       const acknowledged = [await save()]
       for (let round = 0; round < 2; round += 1) {
-        const up = lines.findLast((line) => line.message === 'database is up')
-        process.kill(Number(up?.fields['pid']), 'SIGKILL')
+        const pid = pidOf(lines)
+        process.kill(pid, 'SIGKILL')
+        // A process of the server may live on for a moment and take a snapshot still.
+        await until('another server is up', () => pidOf(lines) !== pid)
         await until('a snapshot is taken again', () =>
           save().then(
             (id) => acknowledged.push(id),
