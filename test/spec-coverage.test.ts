@@ -27,12 +27,12 @@ describe('the table of promises', () => {
       ...range('S', 1, 17),
       ...range('B', 1, 9),
       'B11',
+      'B12',
       ...range('B', 21, 29),
-      ...range('B', 35, 37),
-      'B39',
+      ...range('B', 35, 39),
       'B42',
     ]
-    expect(rows.map((row) => row.promise).toSorted()).toEqual(kept.toSorted())
+    expect([...new Set(rows.map((row) => row.promise))].toSorted()).toEqual(kept.toSorted())
   })
 
   it.each(rows)('names a test of $promise that exists', ({ file, title }) => {

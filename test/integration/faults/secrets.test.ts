@@ -18,6 +18,11 @@ const PATH_KEY = 'pathcanary0123456789abcdef'
 const QUERY_KEY = 'querycanary0123456789abcdef'
 const PASSWORD = 'basiccanary0123456789abcdef'
 const SECRETS = [PATH_KEY, QUERY_KEY, PASSWORD, Buffer.from(`someone:${PASSWORD}`).toString('base64')]
+const COMMANDS = [
+  ['backfill', '--from', '0'],
+  ['verify', '--proof'],
+  ['doctor', '--json'],
+]
 const SLOW_TEST_MS = 60_000
 
 const closing: (() => unknown)[] = []
@@ -122,17 +127,10 @@ it(
   },
 )
 
-it.each([
-  { args: ['backfill', '--from', '0'], fails: true },
-  { args: ['verify', '--proof'], fails: true },
-  { args: ['doctor'], fails: true },
-  { args: ['backfill', '--from', '0'], fails: false },
-  { args: ['verify', '--proof'], fails: false },
-  { args: ['doctor', '--json'], fails: false },
-])(
-  'No secret of an endpoint appears in the output of a command: $args, failing: $fails',
+it.each([{ fails: true }, { fails: false }])(
+  'No secret of an endpoint appears in the output of commands whose endpoints fail: $fails',
   { timeout: SLOW_TEST_MS },
-  async ({ args, fails }) => {
+  async ({ fails }) => {
     const telling = await startTellingServer()
     const wallet = `0x${'a1'.repeat(20)}` as const
     const model = createModelChain({ chainId: 77n, seed: 77, wallets: [{ address: wallet, balance: 10n ** 20n }] })
@@ -155,20 +153,23 @@ it.each([
     const folder = await temporaryFolder()
     closing.push(() => rm(folder, { recursive: true, force: true }))
     const endpoints = fails ? ['http://127.0.0.1:1', telling] : [telling, proxy.rpcUrl]
-    const command = runService({
-      args,
-      cwd: folder,
-      env: {
-        DATABASE_URL: database.url,
-        LOG_LEVEL: 'debug',
-        CHAIN_77_RPC_URL: endpoints.map(withSecrets).join(','),
-        CHAIN_77_WS_URL: withSecrets('ws://127.0.0.1:1'),
-        SOLVER_ADDRESSES: wallet,
-      },
+    const outputs = COMMANDS.map(async (args) => {
+      const command = runService({
+        args,
+        cwd: folder,
+        env: {
+          DATABASE_URL: database.url,
+          LOG_LEVEL: 'debug',
+          CHAIN_77_RPC_URL: endpoints.map(withSecrets).join(','),
+          SOLVER_ADDRESSES: wallet,
+        },
+      })
+      await command.exited()
+      return `${command.stdout()}${command.log()}`
     })
-    await command.exited()
-    const text = `${command.stdout()}${command.log()}`
-    expect(text).toContain(new URL(telling).host)
-    for (const secret of SECRETS) expect(text).not.toContain(secret)
+    for (const text of await Promise.all(outputs)) {
+      expect(text).toContain(new URL(telling).host)
+      for (const secret of SECRETS) expect(text).not.toContain(secret)
+    }
   },
 )
