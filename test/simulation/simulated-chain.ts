@@ -87,6 +87,11 @@ export class SimulatedChain implements ChainTruth {
     )
   }
 
+  /** Whether the token kept its balance to itself for a while: where an absence ends then, what was before is not known. */
+  wasUnreadable(token: Token, solver: Address): boolean {
+    return this.#chain.changesOf(token, solver).some(({ balance }) => balance === 'unreadable')
+  }
+
   /** An absence that long is not read block by block. */
   get mayBeSampled(): boolean {
     return this.#options.plan.outageBlocks > 200
