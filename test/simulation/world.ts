@@ -125,7 +125,11 @@ export async function checkCompleteness(world: World, database: SimulationDataba
       const { token, solver, accruing, coverage } = part.position
       if (!world.configured.has(solver) || !(token === 'native' || chain.config.tokens.includes(token))) continue
       const facts = { chain: chain.chainId, token, solver, coverage, unseen: part.unseen, sampled: part.sampled }
-      must(part.unseen === 0 || chain.wasUnreadable(token, solver), 'no block is unseen where no node ever fails', facts)
+      must(
+        part.unseen === 0 || chain.wasUnreadable(token, solver),
+        'no block is unseen where no node ever fails',
+        facts,
+      )
       must(part.sampled === 0 || accruing || chain.mayBeSampled, 'no block is only sampled where it can be read', facts)
     }
   }
