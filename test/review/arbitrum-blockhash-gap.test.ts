@@ -22,7 +22,8 @@ describe('a chain whose BLOCKHASH knows nothing of its own blocks, as on Arbitru
     proxy.intercept(async (call, forward) => {
       const answer = await forward(call)
       const [tx] = call.params as [{ to?: string; data?: string }?]
-      const isAncestors = call.method === 'eth_call' && tx?.to === HISTORY_SCANNER && tx.data?.slice(10, 50) === '3'.padStart(40, '0')
+      const isAncestors =
+        call.method === 'eth_call' && tx?.to === HISTORY_SCANNER && tx.data?.slice(10, 50) === '3'.padStart(40, '0')
       if (!isAncestors || !('result' in answer) || typeof answer.result !== 'string') return answer
       zeroed += 1
       const head = answer.result.slice(0, 2 + 128)
@@ -45,7 +46,6 @@ describe('a chain whose BLOCKHASH knows nothing of its own blocks, as on Arbitru
     expect(zeroed).toBeGreaterThan(0)
     const records = (await after.records({ token: 'native', solver: wallet(1) })).map((r) => r.blockNumber)
     const coverage = await after.manager.reader.coverage({ chainId: CHAIN_ID, token: 'native', solver: wallet(1) })
-    console.log(records, coverage, after.log.filter((l) => /gap/.test(JSON.stringify(l))))
     expect(records).toEqual([3n, 204n])
     expect(coverage?.map((i) => i.kind)).toEqual(['exact'])
   })

@@ -28,7 +28,9 @@ describe('backfill of a token that was deployed within the blocks', () => {
     await follower.reached(chain.head.number)
     const [report] = await follower.manager.backfill({ chainId: CHAIN_ID })
     const records = (await follower.records({ token, solver: wallet(1) })).map((r) => [r.blockNumber, r.balance])
-    console.log(report, records)
-    expect(records.slice(0, 2)).toEqual([[21n, 1000n], [42n, 990n]])
+    expect(records.slice(0, 2)).toEqual([
+      [21n, 1000n],
+      [42n, 990n],
+    ])
   })
 })

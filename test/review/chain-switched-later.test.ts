@@ -3,7 +3,6 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createTestDatabase } from '../support/test-database.js'
 import { follow } from '../integration/chain-fixture.js'
 import { startProxy } from '../integration/chain-proxy.js'
-import { createRpc } from '../../src/testing/rpc.js'
 import { serve, wallet } from './support.js'
 
 const closing: (() => unknown)[] = []
@@ -29,8 +28,6 @@ describe('an endpoint that serves another chain from some moment on', () => {
     }
     const before = await follower.records({ token: 'native', solver: wallet(1) })
     other.chain.mineEmpty(300)
-    const rpc = createRpc(other.rpcUrl)
-    void rpc
     proxy.intercept(async (call) => {
       const response = await fetch(other.rpcUrl, {
         method: 'POST',
@@ -43,7 +40,6 @@ describe('an endpoint that serves another chain from some moment on', () => {
     proxy.intercept(null)
     const events = await follower.manager.events.read(0n, 1000)
     const after = await follower.records({ token: 'native', solver: wallet(1) })
-    console.log(await follower.chain(), events.map((e) => e.type))
     expect(events.filter(({ type }) => type === 'balance.reverted')).toEqual([])
     expect(after.map((r) => r.blockNumber)).toEqual(before.map((r) => r.blockNumber))
   })

@@ -41,10 +41,18 @@ describe('verifying history through an endpoint that gives no logs of ranges', (
     }
     const shown = async () =>
       (await follower.records({ token, solver: wallet(1) })).map((record) => [record.blockNumber, record.balance])
-    expect(await shown()).toEqual([[3n, 1000n], [4n, 990n], [7n, 1000n]])
+    expect(await shown()).toEqual([
+      [3n, 1000n],
+      [4n, 990n],
+      [7n, 1000n],
+    ])
     proxy.intercept((call, forward) => (call.method === 'eth_getLogs' ? { result: [] } : forward(call)))
     const [report] = await follower.manager.verify({ chainId: CHAIN_ID })
-    expect(await shown()).toEqual([[3n, 1000n], [4n, 990n], [7n, 1000n]])
+    expect(await shown()).toEqual([
+      [3n, 1000n],
+      [4n, 990n],
+      [7n, 1000n],
+    ])
     expect(report?.extra).toBe(0)
   })
 })

@@ -33,9 +33,17 @@ describe('a token with more logs in one block than the node gives at once', () =
     served.chain.mineEmpty(100)
     served.chain.mine([{ kind: 'token-transfer', token: honest, from: wallet(1), to: wallet(2), value: 10n }])
     served.chain.mine(
-      Array.from({ length: 60 }, () => ({
-        kind: 'phantom-transfer', token: noisy, from: wallet(2), to: wallet(1), value: 1n,
-      } as const)),
+      Array.from(
+        { length: 60 },
+        () =>
+          ({
+            kind: 'phantom-transfer',
+            token: noisy,
+            from: wallet(2),
+            to: wallet(1),
+            value: 1n,
+          }) as const,
+      ),
     )
     served.chain.mineEmpty(400)
     const after = await follow(options)

@@ -37,7 +37,7 @@ describe('a token that answers with megabytes, on a node without state overrides
       if ((processed ?? 0n) >= 24n) return true
       if (state === 'stalled') throw new Error(`stalled: ${reason}`)
       return false
-    }, )
+    })
     expect((await after.chain()).state).toBe('live')
   })
 })

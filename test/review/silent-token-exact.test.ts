@@ -13,7 +13,10 @@ const token = `0x${'70'.repeat(20)}` as const
 
 async function playground(kind: 'silent' | 'plain') {
   const served = await serve({
-    wallets: [{ address: wallet(1), balance: 10n ** 18n }, { address: wallet(2), balance: 10n ** 18n }],
+    wallets: [
+      { address: wallet(1), balance: 10n ** 18n },
+      { address: wallet(2), balance: 10n ** 18n },
+    ],
     tokens: [{ kind, address: token, holders: { [wallet(1)]: 1000n } }],
   })
   closing.push(() => served.close())
@@ -43,9 +46,12 @@ describe('a token that moves balances without a log', () => {
       await follower.reached(7n + 150n * BigInt(count + 1))
     }
     const before = (await follower.records({ token, solver: wallet(1) })).map((r) => [r.blockNumber, r.balance])
-    expect(before).toEqual([[3n, 1000n], [4n, 990n], [7n, 1000n]])
+    expect(before).toEqual([
+      [3n, 1000n],
+      [4n, 990n],
+      [7n, 1000n],
+    ])
     const [report] = await follower.manager.verify({ chainId: CHAIN_ID })
-    console.log(report)
     const after = (await follower.records({ token, solver: wallet(1) })).map((r) => [r.blockNumber, r.balance])
     expect(after).toEqual(before)
     expect(report?.extra).toBe(0)
@@ -67,7 +73,6 @@ describe('a token that moves balances without a log', () => {
     await after.reached(served.chain.head.number)
     const records = (await after.records({ token, solver: wallet(1) })).map((r) => [r.blockNumber, r.balance])
     const coverage = await after.manager.reader.coverage({ chainId: CHAIN_ID, token, solver: wallet(1) })
-    console.log(records, coverage)
     const exactAt204 = coverage?.some((i) => i.kind === 'exact' && i.from <= 204n && (i.to ?? 10n ** 9n) >= 204n)
     expect(exactAt204 === true && records.length === 1).toBe(false)
   })

@@ -15,7 +15,12 @@ afterEach(async () => {
 describe('a span that begins after a gap', () => {
   it('begins with what the chain held there, not with what was known before the gap', { timeout: 60_000 }, async () => {
     const w = wallet(1)
-    const served = await serve({ wallets: [{ address: w, balance: 10n ** 18n }, { address: wallet(2), balance: 10n ** 19n }] })
+    const served = await serve({
+      wallets: [
+        { address: w, balance: 10n ** 18n },
+        { address: wallet(2), balance: 10n ** 19n },
+      ],
+    })
     closing.push(() => served.close())
     const { chain } = served
     const database = await createTestDatabase()
@@ -33,11 +38,23 @@ describe('a span that begins after a gap', () => {
     // The process commits the gap and is killed before the next block.
     const storage = await openPostgresStorage({ databaseUrl: database.url, dataDir: '/nowhere' }, silentLogger)
     const ledger = await ChainLedger.load({
-      chainId: CHAIN_ID, name: 'Test chain', store: storage.ledger, source: undefined as never, logger: silentLogger,
+      chainId: CHAIN_ID,
+      name: 'Test chain',
+      store: storage.ledger,
+      source: undefined as never,
+      logger: silentLogger,
     })
-    const headers = chain.canonical().slice(-10).map((b) => ({ number: b.number, hash: b.hash, parentHash: b.parentHash, timestampSeconds: b.timestampSeconds }))
+    const headers = chain
+      .canonical()
+      .slice(-10)
+      .map((b) => ({ number: b.number, hash: b.hash, parentHash: b.parentHash, timestampSeconds: b.timestampSeconds }))
     expect(ledger.cursor?.hash).toBe(cursor.hash)
-    await ledger.apply({ kind: 'gap', resumeAt: headers.at(-1)!, headers, reason: 'no endpoint has the state any more' })
+    await ledger.apply({
+      kind: 'gap',
+      resumeAt: headers.at(-1)!,
+      headers,
+      reason: 'no endpoint has the state any more',
+    })
     await storage.close()
     const resumed = chain.head.number
     // Meanwhile the wallet gets back what it had at the old cursor, to the wei.
@@ -49,7 +66,6 @@ describe('a span that begins after a gap', () => {
     await after.reached(chain.head.number)
     const records = (await after.records({ token: 'native', solver: w })).map((r) => [r.blockNumber, r.balance])
     const coverage = await after.manager.reader.coverage({ chainId: CHAIN_ID, token: 'native', solver: w })
-    console.log({ low, resumed, records, coverage })
     const probe = resumed + 50n
     const exact = coverage?.some((i) => i.kind === 'exact' && i.from <= probe && (i.to ?? 10n ** 9n) >= probe)
     const stored = records.filter(([number]) => number! <= probe).at(-1)?.[1]
