@@ -1,6 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { createTestDatabase } from '../support/test-database.js'
 import { follow } from '../integration/chain-fixture.js'
 import { startProxy } from '../integration/chain-proxy.js'
 import { serve, wallet } from './support.js'
