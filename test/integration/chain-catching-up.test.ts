@@ -45,6 +45,39 @@ describe('a chain that went on while Tidemark was away', () => {
     expect(records.map(({ blockNumber }) => blockNumber)).toEqual([3n, 204n])
     expect(await coverageOf(after, 'native')).toEqual(['exact'])
   })
+
+  it('is followed again at an endpoint that takes no hashes for blocks', { timeout: 60_000 }, async () => {
+    const served = await serve({ features: { blockHashParam: false } })
+    const after = await away(served, { rpcUrls: [served.rpcUrl], tokens: [], solvers: [wallet(1)] }, () => {
+      served.chain.mineEmpty(30)
+    })
+    expect((await after.chain()).state).toBe('live')
+    expect(await coverageOf(after, 'native')).toEqual(['exact'])
+  })
+
+  it('is read without the megabytes that a token answers with', { timeout: 60_000 }, async () => {
+    const token: Address = `0x${'7b'.repeat(20)}`
+    const wallets = Array.from({ length: 40 }, (_, index) => wallet(index))
+    const served = await serve({
+      wallets: wallets.map((address) => ({ address, balance: 10n ** 18n })),
+      tokens: [{ kind: 'return-bomb', address: token, holders: {} }],
+      features: { stateOverride: false },
+    })
+    const proxy = await startProxy(served)
+    closing.push(() => proxy.close())
+    let largest = 0
+    proxy.intercept(async (call, forward) => {
+      const answer = await forward(call)
+      if (call.method === 'eth_call') largest = Math.max(largest, JSON.stringify(answer).length)
+      return answer
+    })
+    const after = await away(served, { rpcUrls: [proxy.url], tokens: [token], solvers: wallets }, () => {
+      served.chain.mineEmpty(20)
+    })
+    expect((await after.chain()).state).toBe('live')
+    expect(largest).toBeGreaterThan(0)
+    expect(largest).toBeLessThan(10_000)
+  })
 })
 
 async function serve(options: Partial<ModelChainOptions>): Promise<ServedModelChain> {
