@@ -78,6 +78,28 @@ describe('a chain that went on while Tidemark was away', () => {
     expect(largest).toBeGreaterThan(0)
     expect(largest).toBeLessThan(10_000)
   })
+
+  it('proves one token where another has more logs in a block than the node gives', { timeout: 60_000 }, async () => {
+    const honest: Address = `0x${'70'.repeat(20)}`
+    const noisy: Address = `0x${'71'.repeat(20)}`
+    const served = await serve({
+      tokens: [
+        { kind: 'plain', address: honest, holders: { [wallet(1)]: 1000n } },
+        { kind: 'phantom', address: noisy, holders: { [wallet(1)]: 1000n } },
+      ],
+      features: { maxLogResults: 50 },
+    })
+    const options = { rpcUrls: [served.rpcUrl], tokens: [honest, noisy], solvers: [wallet(1)] }
+    const phantom = { kind: 'phantom-transfer', token: noisy, from: wallet(2), to: wallet(1), value: 1n } as const
+    const after = await away(served, options, () => {
+      served.chain.mineEmpty(100)
+      served.chain.mine([{ kind: 'token-transfer', token: honest, from: wallet(1), to: wallet(2), value: 10n }])
+      served.chain.mine(Array.from({ length: 60 }, () => phantom))
+      served.chain.mineEmpty(400)
+    })
+    expect(await coverageOf(after, honest)).toEqual(['exact'])
+    expect(await coverageOf(after, noisy)).toContain('sampled')
+  })
 })
 
 async function serve(options: Partial<ModelChainOptions>): Promise<ServedModelChain> {
