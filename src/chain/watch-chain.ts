@@ -166,7 +166,10 @@ class ChainWatch {
     const [target] = await heads.byNumber(number, 1)
     if (target === undefined) throw new BlockUnavailableError(`the node does not have block ${number}`)
     const watched = [...(await view.positions()).values()]
-    const positions = watched.map((position) => ({ ...position, balance: position.lastBalance }))
+    const positions = watched.map((position) => ({
+      ...position,
+      balance: position.covered ? position.lastBalance : null,
+    }))
     try {
       // Far from the head a reorganisation is found by the stored hashes; close to it, by linked headers.
       const linked = number === head.number - 1n
