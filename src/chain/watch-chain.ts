@@ -18,19 +18,15 @@ import type { BlockPapers } from './balances/fetch-activity.js'
 import { readBalances } from './balances/read-balances.js'
 import type { ChainStatus } from './chain-status.js'
 import type { ChainView } from './chain-view.js'
+import { checkGenesis } from './head/check-genesis.js'
 import { fetchFinality } from './head/fetch-finality.js'
-import { fetchGenesisHash, fetchHeadersByNumber } from './head/fetch-headers.js'
+import { fetchHeadersByNumber } from './head/fetch-headers.js'
 import type { HeadSource } from './head/head-source.js'
 import { stepTowards } from './head/step-towards.js'
 import { DENSE_BLOCKS_MAX, SLICE_BLOCKS, searchSlice } from './history/search-slice.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
-import {
-  BlockUnavailableError,
-  MalformedAnswerError,
-  StateUnavailableError,
-  WrongGenesisError,
-} from './rpc/rpc-errors.js'
+import { BlockUnavailableError, MalformedAnswerError, StateUnavailableError } from './rpc/rpc-errors.js'
 
 /** Headers stored at the first start, so that a reorganisation of the first blocks can be linked. */
 const FIRST_HEADERS = 64n
@@ -71,12 +67,18 @@ export interface WatchChainOptions {
  */
 export async function* watchChain(options: WatchChainOptions): AsyncGenerator<ChainEvent, never> {
   const watch = new ChainWatch(options)
-  const genesisHash = await watch.checkGenesis()
+  const genesisHash = await checkGenesis(options.client, options.view.genesisHash)
   if (options.view.headers.length === 0) yield await watch.start(genesisHash)
   for (;;) {
     const head = await options.heads.next()
+    await watch.confirmLeap(head)
     options.status.sawHead(head)
-    yield* watch.advanceTo(head)
+    try {
+      yield* watch.advanceTo(head)
+    } catch (error) {
+      if (error instanceof BlockUnavailableError) await options.heads.doubt(head)
+      throw error
+    }
     const finality = await watch.refreshFinality()
     if (finality !== null) yield { kind: 'finality', finality }
   }
@@ -94,27 +96,21 @@ class ChainWatch {
     this.#metadata = new MetadataReader(options.client, options.nativeMetadata)
   }
 
-  /** @throws {WrongGenesisError} when the stored records belong to another chain. */
-  async checkGenesis(): Promise<ChainView['genesisHash']> {
-    const { client, view } = this.#options
-    const genesisHash = await fetchGenesisHash(client)
-    if (view.genesisHash !== null && genesisHash !== null && view.genesisHash !== genesisHash) {
-      throw new WrongGenesisError(
-        `expected the chain that begins with ${view.genesisHash}, the endpoint serves ${genesisHash}`,
-        {
-          hint: 'A chain that was started anew needs another chain id, or an empty database.',
-        },
-      )
-    }
-    return genesisHash
-  }
-
   /** The headers below the present head: the head itself is the first block to be read. */
   async start(genesisHash: ChainView['genesisHash']): Promise<ChainEvent> {
     const { client, heads } = this.#options
     const head = await heads.next()
+    await heads.confirm(head, false)
     heads.again(head)
     return { kind: 'started', genesisHash, headers: await this.#headersBelow(client, head) }
+  }
+
+  /** A head that is not reached block by block must be shown under its number, and by most before a gap is declared. */
+  async confirmLeap(head: BlockHeader): Promise<void> {
+    const { heads, view } = this.#options
+    const cursor = view.headers.at(-1)
+    if (cursor === undefined || head.number - cursor.number <= EXTEND_BLOCKS_MAX) return
+    await heads.confirm(head, head.number - cursor.number > CATCH_UP_BLOCKS_MAX)
   }
 
   async *advanceTo(head: BlockHeader): AsyncGenerator<ChainEvent> {

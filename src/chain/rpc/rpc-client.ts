@@ -200,6 +200,22 @@ export class RpcClient {
     this.#survey()
   }
 
+  /** An endpoint named a head that nobody has: others are used for a while, where there are any. */
+  namedUnfoundedHead(place: number, message: string): void {
+    const endpoint = this.#endpoints[place]
+    if (endpoint === undefined || this.#endpoints.length === 1) return
+    this.#logger.warn({ endpoint: endpoint.host, error: message }, 'rpc endpoint names a head that nobody has')
+    endpoint.health.namedUnfoundedHead(message)
+    // Its lead made the others look as if they lagged.
+    for (const { health } of this.#endpoints) health.forgetLag()
+    if (this.#inUse === place) this.turnAway()
+  }
+
+  /** Each endpoint is asked for its chain again before it is used: one may have come to serve another. */
+  doubtChain(): void {
+    for (const endpoint of this.#endpoints) endpoint.doubtChain()
+  }
+
   /** Leaves the endpoint in use for another one that is well, if there is one: what it says is in doubt. */
   turnAway(): void {
     if (this.#inUse === null) return
