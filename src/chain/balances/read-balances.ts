@@ -5,7 +5,8 @@ import { TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import type { Token } from '../../model/position.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
-import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import { NodeError } from '../rpc/rpc-errors.js'
+import { isSupported } from '../rpc/is-supported.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
 import { nameBlocksByNumber, namesBlocksByNumber, requireUnmoved } from './block-argument.js'
@@ -143,23 +144,15 @@ async function probeMode(session: EndpointSession, header: BlockHeader): Promise
 
 async function probeScans(session: EndpointSession, header: BlockHeader): Promise<ScanMode | null> {
   const query: BalanceQuery = { token: 'native', solver: '0x0000000000000000000000000000000000000001' }
-  if (await works(() => scanByOverride(session, header, [query]))) return 'override'
-  if (
-    await works(async () => ((await hasMulticall(session, header)) ? scanByMulticall(session, header, [query]) : []))
-  ) {
-    return 'multicall'
+  const block = namesBlocksByNumber(session) ? 'number' : 'hash'
+  for (const mode of ['override', 'multicall', 'single'] as const) {
+    const supported = await isSupported(session, `balances by ${mode} and ${block}`, async () => {
+      if (mode === 'multicall' && !(await hasMulticall(session, header))) return false
+      return (await scans[mode](session, header, [query])).length === 1
+    })
+    if (supported) return mode
   }
-  return (await works(() => scanOneByOne(session, header, [query]))) ? 'single' : null
-}
-
-/** A node that does not support a form answers with an error or with nonsense; trouble of other kinds is not its fault. */
-async function works(scan: () => Promise<readonly BalanceAnswer[]>): Promise<boolean> {
-  try {
-    return (await scan()).length === 1
-  } catch (error) {
-    if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
-    throw error
-  }
+  return null
 }
 
 interface ScanTask {
