@@ -15,7 +15,8 @@ import { attributeChanges } from './balances/attribute.js'
 import type { BalanceChange } from './balances/balance-change.js'
 import { fetchBlockPapers } from './balances/fetch-activity.js'
 import type { BlockPapers } from './balances/fetch-activity.js'
-import { readBalances } from './balances/read-balances.js'
+import { readVoice } from './balances/read-balances.js'
+import { agree, placesToAvoid, weighReadings } from './balances/weigh-readings.js'
 import type { ChainStatus } from './chain-status.js'
 import type { ChainView } from './chain-view.js'
 import { checkGenesis } from './head/check-genesis.js'
@@ -239,7 +240,7 @@ class ChainWatch {
 
   /**
    * Reads until what was read is confirmed: by the block's own transactions, which add up to every change, or by a
-   * second reading that agrees. A node may answer a call that overlaps the arrival of the next block out of that block's
+   * second reading that agrees, of another endpoint where there is one; where two contradict each other, by most. A node may answer a call that overlaps the arrival of the next block out of that block's
    * state, and still echo the number that was asked for; anvil does.
    */
   async #readConfirmed(
@@ -247,18 +248,28 @@ class ChainWatch {
     watched: readonly WatchedPosition[],
   ): Promise<Pick<BlockObservation, 'readings' | 'attributions'>> {
     const { client, logger } = this.#options
+    if (watched.length === 0) return { readings: [], attributions: new Map() }
     const ahead = this.#busyBlocks >= BUSY_BLOCKS ? this.#fetchAhead(header) : null
-    let readings = await readBalances(client, header, watched, logger)
+    const first = await readVoice(client, header, watched, { logger, avoid: new Set() })
+    const voices = [first]
+    let { readings } = first
     this.#busyBlocks = changesOf(watched, readings).length === 0 ? 0 : this.#busyBlocks + 1
-    for (let round = 1; round <= READING_ROUNDS_MAX; round += 1) {
-      const attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
-      if (explainsAll(watched, readings, attributions)) return { readings, attributions }
-      const again = await readBalances(client, header, watched, logger, { elsewhere: true })
-      if (agree(readings, again)) return { readings, attributions }
+    let attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
+    for (let round = 1; round <= READING_ROUNDS_MAX + client.size; round += 1) {
+      const verdict = weighReadings(voices, explainsAll(watched, readings, attributions))
+      if (verdict === 'confirmed') {
+        // The endpoint in use was outvoted: it would be in every block.
+        if (voices.length > 2 && weighReadings([...voices, first], false) === 'contradicted') client.turnAway()
+        return { readings, attributions }
+      }
+      const again = await readVoice(client, header, watched, { logger, avoid: placesToAvoid(voices, client.size) })
+      voices.push(again)
+      if (agree(readings, again.readings)) continue
       logger.warn({ block: header.number.toString(), round }, 'two readings of one block differ, reading it again')
-      readings = again
+      readings = again.readings
+      attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
     }
-    throw new MalformedAnswerError(`block ${header.number}: no two readings in a row agreed`)
+    throw new MalformedAnswerError(`block ${header.number}: the endpoints do not agree on its balances`)
   }
 
   /** Where every block changes something, its transactions are asked for beside its balances: that saves a round trip. */
@@ -342,14 +353,6 @@ function explainsAll(
     const reading = readings[index]
     if (reading === undefined || reading.kind === 'failed' || position.lastBalance === reading.balance) return true
     return position.accruing || attributions.get(positionKey(position))?.unexplained === 0n
-  })
-}
-
-function agree(one: readonly BalanceReading[], other: readonly BalanceReading[]): boolean {
-  return one.every((reading, index) => {
-    const second = other[index]
-    if (reading.kind === 'failed') return second?.kind === 'failed'
-    return second?.kind === 'balance' && second.balance === reading.balance
   })
 }
 

@@ -14,6 +14,7 @@ import { hasMulticall, scanByMulticall } from './scan-by-multicall.js'
 import { findNativeTwins } from './native-twin.js'
 import { scanByOverride } from './scan-by-override.js'
 import { scanOneByOne } from './scan-one-by-one.js'
+import type { Voice } from './weigh-readings.js'
 
 /** The ways to read many balances, best first. */
 type ScanMode = 'override' | 'multicall' | 'single'
@@ -42,28 +43,41 @@ const PROBE_AGAIN_MS = 60 * 60_000
 /**
  * Reads the balances of all positions at one block, on one endpoint.
  *
- * @param options.elsewhere prefers another endpoint than the last one used
  * @returns one reading for each position, in order.
  * @throws {TidemarkError} when the endpoints cannot answer for this block at all. A token that cannot be read is a
  * reading of its own kind, not an error.
  */
-export function readBalances(
+export async function readBalances(
   client: RpcClient,
   header: BlockHeader,
   positions: readonly WatchedPosition[],
   logger: Logger,
-  options: { readonly elsewhere?: boolean } = {},
 ): Promise<readonly BalanceReading[]> {
-  if (positions.length === 0) return Promise.resolve([])
-  const read = async (session: EndpointSession): Promise<readonly BalanceReading[]> => {
+  if (positions.length === 0) return []
+  const { readings } = await readVoice(client, header, positions, { logger, avoid: new Set() })
+  return readings
+}
+
+/**
+ * As `readBalances`, and tells whose word it is.
+ *
+ * @param options.avoid places of endpoints, others are preferred to them
+ */
+export function readVoice(
+  client: RpcClient,
+  header: BlockHeader,
+  positions: readonly WatchedPosition[],
+  { logger, avoid }: { readonly logger: Logger; readonly avoid: ReadonlySet<number> },
+): Promise<Voice> {
+  const read = async (session: EndpointSession): Promise<Voice> => {
     const scanning = await scanningOf(session, header, { logger, clock: client.clock })
     const answers = await scanAll(session, header, { scanning, queries: positions })
     await requireUnmoved(session, header)
     const readings = readingsOf(session, positions, answers)
     warnOfNativeTwins(session, readings, { logger, clock: client.clock })
-    return readings
+    return { place: session.place, readings }
   }
-  return client.run(read, options)
+  return client.run(read, { avoid })
 }
 
 /** Said once per token; looked for now and then, because at first all balances may be alike. */

@@ -51,6 +51,8 @@ export interface EndpointSession {
 export interface RunOptions {
   /** Prefers an endpoint other than the one used last: for a second opinion. */
   readonly elsewhere?: boolean
+  /** Prefers endpoints at other places than these, without moving to one. */
+  readonly avoid?: ReadonlySet<number>
 }
 
 /** What one endpoint said when all were asked. */
@@ -129,13 +131,15 @@ export class RpcClient {
    */
   async run<Result>(work: (session: EndpointSession) => Promise<Result>, options: RunOptions = {}): Promise<Result> {
     const attemptsMax = Math.max(ATTEMPTS_MIN, this.#endpoints.length)
-    const avoided = new Set<number>(options.elsewhere === true && this.#inUse !== null ? [this.#inUse] : [])
+    const avoided = new Set<number>(options.avoid)
+    if (options.elsewhere === true && this.#inUse !== null) avoided.add(this.#inUse)
+    const isAside = options.elsewhere === true || (options.avoid?.size ?? 0) > 0
     let lastError: unknown
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       if (attempt > 0) await this.#backOff(attempt, lastError, avoided)
       this.#signal.throwIfAborted()
       const endpoint = this.#choose(avoided)
-      if (options.elsewhere !== true) this.#use(endpoint.place)
+      if (!isAside) this.#use(endpoint.place)
       try {
         await endpoint.verify(this.#signal)
         const result = await work(this.#session(endpoint, this.#signal))
