@@ -2,6 +2,7 @@ import { bindHistorySource } from './bind-history-source.js'
 import { proveNativeBalance } from './chain/proof/prove-native-balance.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { RpcClient } from './chain/rpc/rpc-client.js'
+import { BlockUnavailableError } from './chain/rpc/rpc-errors.js'
 import type { ChainConfig } from './config/config.js'
 import { announceHistory } from './ledger/history/announce-history.js'
 import { fillHistory } from './ledger/history/fill-history.js'
@@ -23,6 +24,8 @@ import type { Token } from './model/position.js'
 
 /** Tries of one chain, each of which was overtaken by a reorganisation. */
 const ATTEMPTS_MAX = 5
+/** How long those who follow the chain get to notice a reorganisation; longer with each attempt. */
+const REORG_WAIT_MS = 1500
 
 /** Which part of the history is meant. Bounds are inclusive; without an upper one it is the newest processed block. */
 export interface HistorySelection {
@@ -172,8 +175,11 @@ export class HistoryKeeper {
         const from = fromTime === undefined ? fromBlock : await findBlockAt(scope, fromTime, scope.cursor.number)
         return await work(scope, from ?? 0n, client)
       } catch (error) {
-        if (!(error instanceof CursorMovedError) || attempt === ATTEMPTS_MAX) throw error
+        const moved = error instanceof CursorMovedError || error instanceof BlockUnavailableError
+        if (!moved || attempt === ATTEMPTS_MAX) throw error
         scope.logger.info({ attempt }, 'the chain was reorganised meanwhile, going on from what is stored')
+        // Whoever follows the chain takes the old branch back; until then its blocks are not to be had.
+        if (error instanceof BlockUnavailableError) await this.#options.clock.sleep(REORG_WAIT_MS * attempt, signal)
       } finally {
         ended.abort()
       }

@@ -15,22 +15,19 @@ import { attributeChanges } from './balances/attribute.js'
 import type { BalanceChange } from './balances/balance-change.js'
 import { fetchBlockPapers } from './balances/fetch-activity.js'
 import type { BlockPapers } from './balances/fetch-activity.js'
-import { readBalances } from './balances/read-balances.js'
+import { readVoice } from './balances/read-balances.js'
+import { agree, placesToAvoid, weighReadings } from './balances/weigh-readings.js'
 import type { ChainStatus } from './chain-status.js'
 import type { ChainView } from './chain-view.js'
+import { checkGenesis } from './head/check-genesis.js'
 import { fetchFinality } from './head/fetch-finality.js'
-import { fetchGenesisHash, fetchHeadersByNumber } from './head/fetch-headers.js'
+import { fetchHeadersByNumber } from './head/fetch-headers.js'
 import type { HeadSource } from './head/head-source.js'
 import { stepTowards } from './head/step-towards.js'
 import { DENSE_BLOCKS_MAX, SLICE_BLOCKS, searchSlice } from './history/search-slice.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
-import {
-  BlockUnavailableError,
-  MalformedAnswerError,
-  StateUnavailableError,
-  WrongGenesisError,
-} from './rpc/rpc-errors.js'
+import { BlockUnavailableError, MalformedAnswerError, StateUnavailableError } from './rpc/rpc-errors.js'
 
 /** Headers stored at the first start, so that a reorganisation of the first blocks can be linked. */
 const FIRST_HEADERS = 64n
@@ -73,12 +70,18 @@ export interface WatchChainOptions {
  */
 export async function* watchChain(options: WatchChainOptions): AsyncGenerator<ChainEvent, never> {
   const watch = new ChainWatch(options)
-  const genesisHash = await watch.checkGenesis()
+  const genesisHash = await checkGenesis(options.client, options.view.genesisHash)
   if (options.view.headers.length === 0) yield await watch.start(genesisHash)
   for (;;) {
     const head = await options.heads.next()
+    await watch.confirmLeap(head)
     options.status.sawHead(head)
-    yield* watch.advanceTo(head)
+    try {
+      yield* watch.advanceTo(head)
+    } catch (error) {
+      if (error instanceof BlockUnavailableError) await options.heads.doubt(head)
+      throw error
+    }
     const finality = await watch.refreshFinality()
     if (finality !== null) yield { kind: 'finality', finality }
   }
@@ -96,27 +99,21 @@ class ChainWatch {
     this.#metadata = new MetadataReader(options.client, options.nativeMetadata, options.logger)
   }
 
-  /** @throws {WrongGenesisError} when the stored records belong to another chain. */
-  async checkGenesis(): Promise<ChainView['genesisHash']> {
-    const { client, view } = this.#options
-    const genesisHash = await fetchGenesisHash(client)
-    if (view.genesisHash !== null && genesisHash !== null && view.genesisHash !== genesisHash) {
-      throw new WrongGenesisError(
-        `expected the chain that begins with ${view.genesisHash}, the endpoint serves ${genesisHash}`,
-        {
-          hint: 'A chain that was started anew needs another chain id, or an empty database.',
-        },
-      )
-    }
-    return genesisHash
-  }
-
   /** The headers below the present head: the head itself is the first block to be read. */
   async start(genesisHash: ChainView['genesisHash']): Promise<ChainEvent> {
     const { client, heads } = this.#options
     const head = await heads.next()
+    await heads.confirm(head, false)
     heads.again(head)
     return { kind: 'started', genesisHash, headers: await this.#headersBelow(client, head) }
+  }
+
+  /** A head that is not reached block by block must be shown under its number, and by most before a gap is declared. */
+  async confirmLeap(head: BlockHeader): Promise<void> {
+    const { heads, view } = this.#options
+    const cursor = view.headers.at(-1)
+    if (cursor === undefined || head.number - cursor.number <= EXTEND_BLOCKS_MAX) return
+    await heads.confirm(head, head.number - cursor.number > CATCH_UP_BLOCKS_MAX)
   }
 
   async *advanceTo(head: BlockHeader): AsyncGenerator<ChainEvent> {
@@ -166,7 +163,10 @@ class ChainWatch {
     const [target] = await heads.byNumber(number, 1)
     if (target === undefined) throw new BlockUnavailableError(`the node does not have block ${number}`)
     const watched = [...(await view.positions()).values()]
-    const positions = watched.map((position) => ({ ...position, balance: position.lastBalance }))
+    const positions = watched.map((position) => ({
+      ...position,
+      balance: position.covered ? position.lastBalance : null,
+    }))
     try {
       // Far from the head a reorganisation is found by the stored hashes; close to it, by linked headers.
       const linked = number === head.number - 1n
@@ -245,26 +245,37 @@ class ChainWatch {
 
   /**
    * Reads until what was read is confirmed: by the block's own transactions, which add up to every change, or by a
-   * second reading that agrees. A node may answer a call that overlaps the arrival of the next block out of that block's
-   * state, and still echo the number that was asked for; anvil does.
+   * second reading that agrees, of another endpoint where there is one; where two contradict each other, by most. A node
+   * may answer a call that overlaps the arrival of the next block out of that block's state, and still echo the number
+   * that was asked for; anvil does.
    */
   async #readConfirmed(
     header: BlockHeader,
     watched: readonly WatchedPosition[],
   ): Promise<Pick<BlockObservation, 'readings' | 'attributions'>> {
     const { client, logger } = this.#options
+    if (watched.length === 0) return { readings: [], attributions: new Map() }
     const ahead = this.#busyBlocks >= BUSY_BLOCKS ? this.#fetchAhead(header) : null
-    let readings = await readBalances(client, header, watched, { logger })
+    const first = await readVoice(client, header, watched, { logger, avoid: new Set() })
+    const voices = [first]
+    let { readings } = first
     this.#busyBlocks = changesOf(watched, readings).length === 0 ? 0 : this.#busyBlocks + 1
-    for (let round = 1; round <= READING_ROUNDS_MAX; round += 1) {
-      const attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
-      if (explainsAll(watched, readings, attributions)) return { readings, attributions }
-      const again = await readBalances(client, header, watched, { logger, elsewhere: true })
-      if (agree(readings, again)) return { readings, attributions }
+    let attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
+    for (let round = 1; round <= READING_ROUNDS_MAX + client.size; round += 1) {
+      const verdict = weighReadings(voices, explainsAll(watched, readings, attributions))
+      if (verdict === 'confirmed') {
+        // The endpoint in use was outvoted: it would be in every block.
+        if (voices.length > 2 && weighReadings([...voices, first], false) === 'contradicted') client.turnAway()
+        return { readings, attributions }
+      }
+      const again = await readVoice(client, header, watched, { logger, avoid: placesToAvoid(voices, client.size) })
+      voices.push(again)
+      if (agree(readings, again.readings)) continue
       logger.warn({ block: header.number.toString(), round }, 'two readings of one block differ, reading it again')
-      readings = again
+      readings = again.readings
+      attributions = await this.#attribute(header, changesOf(watched, readings), ahead)
     }
-    throw new MalformedAnswerError(`block ${header.number}: no two readings in a row agreed`)
+    throw new MalformedAnswerError(`block ${header.number}: the endpoints do not agree on its balances`)
   }
 
   /** Where every block changes something, its transactions are asked for beside its balances: that saves a round trip. */
@@ -348,14 +359,6 @@ function explainsAll(
     const reading = readings[index]
     if (reading === undefined || reading.kind === 'failed' || position.lastBalance === reading.balance) return true
     return position.accruing || attributions.get(positionKey(position))?.unexplained === 0n
-  })
-}
-
-function agree(one: readonly BalanceReading[], other: readonly BalanceReading[]): boolean {
-  return one.every((reading, index) => {
-    const second = other[index]
-    if (reading.kind === 'failed') return second?.kind === 'failed'
-    return second?.kind === 'balance' && second.balance === reading.balance
   })
 }
 

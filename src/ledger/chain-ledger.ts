@@ -42,7 +42,7 @@ export class ChainLedger {
   readonly #store: LedgerStore
   readonly #logger: Logger
   readonly #history: HistoryContext
-  readonly genesisHash: Hash | null
+  #genesisHash: Hash | null
   #headers: BlockHeader[]
   #finality: FinalityCursors
   #positions = new Map<string, StoredPosition>()
@@ -59,13 +59,17 @@ export class ChainLedger {
     this.#store = options.store
     this.#logger = options.logger
     this.#history = options
-    this.genesisHash = stored.genesisHash
+    this.#genesisHash = stored.genesisHash
     this.#headers = [...stored.headers]
     this.#finality = stored.finality
   }
 
   static async load(options: ChainLedgerOptions): Promise<ChainLedger> {
     return new ChainLedger(options, await options.store.loadChain(options))
+  }
+
+  get genesisHash(): Hash | null {
+    return this.#genesisHash
   }
 
   /** Canonical headers up to the cursor, oldest first. */
@@ -134,6 +138,7 @@ export class ChainLedger {
     switch (event.kind) {
       case 'started':
         await this.#store.commitStart(this.#chainId, event.genesisHash, event.headers)
+        this.#genesisHash = event.genesisHash
         this.#headers = [...event.headers]
         return 0
       case 'block':

@@ -103,11 +103,19 @@ describe('decideSpan', () => {
 
   it('does not pin the first difference of a stale position on the block after the cursor', () => {
     const stale: StoredPosition = { ...covered, covered: false, staleReason: 'it reverted' }
-    const { records } = decide([stale], [change(11n, 130n), change(12n, 140n)], [ends(140n)])
+    const { records } = decide([stale], [change(11n, 130n), change(12n, 140n)], [{ ...ends(140n), before: 100n }])
     expect(records).toMatchObject([
       { block: { number: 11n }, transactionHashes: [], cause: 'unknown', unexplained: 30n },
       { block: { number: 12n }, ...moved('c') },
     ])
+  })
+
+  it('says no more than the last balance of a position that had changed unseen before the span', () => {
+    const stale: StoredPosition = { ...covered, covered: false, staleReason: 'it reverted' }
+    const { records, coverage } = decide([stale], [change(12n, 140n)], [{ ...ends(140n), before: 90n }])
+    expect(records).toMatchObject([{ block: { number: 20n }, balance: 140n, previousBalance: 100n, cause: 'unknown' }])
+    expect([...coverage]).toEqual([[1n, 'sampled']])
+    expect(decide([stale], [], [{ ...ends(100n), before: 90n }])).toMatchObject({ records: [] })
   })
 
   it('passes over a change that changes nothing', () => {

@@ -85,6 +85,11 @@ function decidePosition(context: SpanContext, { position, seen, target, changes 
     add({ block: target, balance: end }, {})
     return { records: draft, coverage: 'exact' }
   }
+  // Before the span it changed while nobody looked: what the span shows does not follow on what is known.
+  if (!position.covered && seen.before !== position.lastBalance) {
+    if (end !== position.lastBalance) add({ block: target, balance: end }, { previousBalance: position.lastBalance })
+    return { records: draft, coverage: 'sampled' }
+  }
   let balance: bigint = position.lastBalance
   let sampledAt = context.sampledAtSeconds.get(positionKey(position))
   for (const change of changes) {

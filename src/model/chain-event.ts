@@ -9,6 +9,8 @@ export interface WatchedPosition extends Position {
   readonly lastBalance: bigint | null
   /** True for a token whose balances grow by themselves in every block: it is sampled, not recorded at each block. */
   readonly accruing: boolean
+  /** Every block up to the cursor was read, so that the last balance is that of the cursor. */
+  readonly covered?: boolean | undefined
 }
 
 /** What the chain answered for one position at one block. A failure is never a zero. */
@@ -53,6 +55,8 @@ export interface SpanPosition {
   readonly position: Position
   /** `exact` where it is proven that `changes` has every change of the span, `sampled` where it may lack some. */
   readonly coverage: CoverageKind
+  /** The balance at the block before the span; null where it was not known and could not be read. */
+  readonly before?: bigint | null | undefined
   /** The balance at the span's last block. A failure leaves the position's blocks unseen. */
   readonly reading: BalanceReading
 }

@@ -239,7 +239,7 @@ it(
           await fixture.close()
         }
       }),
-      { numRuns: times(40, 2000), seed: 20, endOnFailure: true },
+      { numRuns: times(15, 2000), seed: 20, endOnFailure: true },
     )
   },
   longTimeoutMs,

@@ -5,28 +5,13 @@ import type { Lots } from './lots.js'
 /** `odd length` would pass for a proper number, and nobody can tell a wrong number from a right one. */
 const misspelt: readonly HexOddity[] = (Object.keys(hexOddities) as HexOddity[]).filter((form) => form !== 'odd length')
 
-/** Spoilt answers after which a node is taken for one that cannot be asked in the way that proves the block. */
-const misleading: ReadonlySet<FaultKind> = new Set<FaultKind>([
-  'no-state-override',
-  'capped-gas',
-  'capped-response',
-  'hex-oddity',
-  'html-200',
-  'truncated',
-  'malformed',
-  'wrong-id',
-  'result-and-error',
-  'missing-result',
-  'batch-partial',
-  'batch-as-object',
-])
-
 /**
  * Kinds that may strike together on one chain. State of another block is told from that of the right one by the scanner,
- * whose call says on which block it ran. A chain where that way of reading may be lost has only nodes that do not lie.
+ * whose call says on which block it ran: a node that says it cannot run that has nothing else to be held to, and lies
+ * where no other does.
  */
 export function kindsOf(nodesLie: boolean): readonly FaultKind[] {
-  return faultKinds.filter((kind) => (nodesLie ? !misleading.has(kind) : kind !== 'other-block'))
+  return faultKinds.filter((kind) => kind !== (nodesLie ? 'no-state-override' : 'other-block'))
 }
 
 type Details = Readonly<Record<string, unknown>>

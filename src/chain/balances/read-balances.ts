@@ -5,7 +5,8 @@ import { TidemarkError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import type { Token } from '../../model/position.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
-import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import { NodeError } from '../rpc/rpc-errors.js'
+import { isSupported } from '../rpc/is-supported.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed } from './balance-query.js'
 import { nameBlocksByNumber, namesBlocksByNumber, requireUnmoved } from './block-argument.js'
@@ -13,6 +14,7 @@ import { hasMulticall, scanByMulticall } from './scan-by-multicall.js'
 import { findNativeTwins } from './native-twin.js'
 import { scanByOverride } from './scan-by-override.js'
 import { scanOneByOne } from './scan-one-by-one.js'
+import type { Voice } from './weigh-readings.js'
 
 /** The ways to read many balances, best first. */
 type ScanMode = 'override' | 'multicall' | 'single'
@@ -41,27 +43,41 @@ const PROBE_AGAIN_MS = 60 * 60_000
 /**
  * Reads the balances of all positions at one block, on one endpoint.
  *
- * @param options.elsewhere prefers another endpoint than the last one used
  * @returns one reading for each position, in order.
  * @throws {TidemarkError} when the endpoints cannot answer for this block at all. A token that cannot be read is a
  * reading of its own kind, not an error.
  */
-export function readBalances(
+export async function readBalances(
   client: RpcClient,
   header: BlockHeader,
   positions: readonly WatchedPosition[],
-  { logger, elsewhere = false }: { readonly logger: Logger; readonly elsewhere?: boolean },
+  { logger }: { readonly logger: Logger },
 ): Promise<readonly BalanceReading[]> {
-  if (positions.length === 0) return Promise.resolve([])
-  const read = async (session: EndpointSession): Promise<readonly BalanceReading[]> => {
+  if (positions.length === 0) return []
+  const { readings } = await readVoice(client, header, positions, { logger, avoid: new Set() })
+  return readings
+}
+
+/**
+ * As `readBalances`, and tells whose word it is.
+ *
+ * @param options.avoid places of endpoints, others are preferred to them
+ */
+export function readVoice(
+  client: RpcClient,
+  header: BlockHeader,
+  positions: readonly WatchedPosition[],
+  { logger, avoid }: { readonly logger: Logger; readonly avoid: ReadonlySet<number> },
+): Promise<Voice> {
+  const read = async (session: EndpointSession): Promise<Voice> => {
     const scanning = await scanningOf(session, header, { logger, clock: client.clock })
     const answers = await scanAll(session, header, { scanning, queries: positions })
     await requireUnmoved(session, header)
     const readings = readingsOf(session, positions, answers)
     warnOfNativeTwins(session, readings, { logger, clock: client.clock })
-    return readings
+    return { place: session.place, readings }
   }
-  return client.run(read, { elsewhere })
+  return client.run(read, { avoid })
 }
 
 /** Said once per token; looked for now and then, because at first all balances may be alike. */
@@ -142,23 +158,15 @@ async function probeMode(session: EndpointSession, header: BlockHeader): Promise
 
 async function probeScans(session: EndpointSession, header: BlockHeader): Promise<ScanMode | null> {
   const query: BalanceQuery = { token: 'native', solver: '0x0000000000000000000000000000000000000001' }
-  if (await works(() => scanByOverride(session, header, [query]))) return 'override'
-  if (
-    await works(async () => ((await hasMulticall(session, header)) ? scanByMulticall(session, header, [query]) : []))
-  ) {
-    return 'multicall'
+  const block = namesBlocksByNumber(session) ? 'number' : 'hash'
+  for (const mode of ['override', 'multicall', 'single'] as const) {
+    const supported = await isSupported(session, `balances by ${mode} and ${block}`, async () => {
+      if (mode === 'multicall' && !(await hasMulticall(session, header))) return false
+      return (await scans[mode](session, header, [query])).length === 1
+    })
+    if (supported) return mode
   }
-  return (await works(() => scanOneByOne(session, header, [query]))) ? 'single' : null
-}
-
-/** A node that does not support a form answers with an error or with nonsense; trouble of other kinds is not its fault. */
-async function works(scan: () => Promise<readonly BalanceAnswer[]>): Promise<boolean> {
-  try {
-    return (await scan()).length === 1
-  } catch (error) {
-    if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
-    throw error
-  }
+  return null
 }
 
 interface ScanTask {

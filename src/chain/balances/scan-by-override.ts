@@ -2,7 +2,7 @@ import type { BlockHeader } from '../../model/block.js'
 import type { Address } from '../../model/address.js'
 import type { Hex } from '../../model/position.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
-import { MalformedAnswerError } from '../rpc/rpc-errors.js'
+import { EmptyAnswerError, MalformedAnswerError } from '../rpc/rpc-errors.js'
 import type { BalanceAnswer, BalanceQuery } from './balance-query.js'
 import { tokenFailed, tokenWithoutCode } from './balance-query.js'
 import { blockArgument } from './block-argument.js'
@@ -100,6 +100,7 @@ function decodeBytes(answer: unknown): Buffer {
     const isWhole = bytes.length * 2 === answer.length - 2
     if (isWhole && bytes.length >= HEAD_BYTES && (bytes.length - HEAD_BYTES) % ITEM_BYTES === 0) return bytes
   }
+  if (answer === '0x') throw new EmptyAnswerError('scanner: expected a block and items, got an empty answer')
   const shown = typeof answer === 'string' ? JSON.stringify(answer.slice(0, 40)) : typeof answer
   throw new MalformedAnswerError(`scanner: expected a block and items of ${ITEM_BYTES} bytes, got ${shown}`)
 }

@@ -14,6 +14,8 @@ export interface HeadVoices {
   readonly agreeing: number
   /** Endpoints that show another hash. */
   readonly contradicting: number
+  /** Endpoints that answered that they do not have the block. */
+  readonly lacking: number
   /** Endpoints that do not have the block, or did not answer. */
   readonly silent: number
 }
@@ -30,8 +32,9 @@ export async function askForHash(client: RpcClient, block: Pick<BlockHeader, 'nu
     return header.hash
   }, VOICE_TIMEOUT_MS)
   const hashes = voices.flatMap((voice) => (voice.ok && voice.result !== null ? [voice.result] : []))
+  const lacking = voices.filter((voice) => voice.ok && voice.result === null).length
   const agreeing = hashes.filter((hash) => hash === block.hash).length
-  return { agreeing, contradicting: hashes.length - agreeing, silent: client.size - hashes.length }
+  return { agreeing, contradicting: hashes.length - agreeing, lacking, silent: client.size - hashes.length }
 }
 
 /** Why a head must wait for more endpoints, in words; null when enough of them show it. */

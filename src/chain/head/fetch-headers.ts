@@ -6,11 +6,23 @@ import type { RpcClient } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError } from '../rpc/rpc-errors.js'
 
 /** The newest header an endpoint has. */
-export function fetchLatestHeader(client: RpcClient): Promise<BlockHeader> {
+export async function fetchLatestHeader(client: RpcClient): Promise<BlockHeader> {
+  const { header } = await fetchNamedHead(client)
+  return header
+}
+
+/** A head, and the place of the endpoint that named it. */
+export interface NamedHead {
+  readonly header: BlockHeader
+  readonly place: number
+}
+
+/** As `fetchLatestHeader`, with the endpoint that has to answer for it. */
+export function fetchNamedHead(client: RpcClient): Promise<NamedHead> {
   return client.run(async (session) => {
     const header = decodeHeader(await session.request('eth_getBlockByNumber', ['latest', false]))
     session.sawHead(header.number)
-    return header
+    return { header, place: session.place }
   })
 }
 

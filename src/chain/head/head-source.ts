@@ -9,7 +9,8 @@ import type { NodeTransport } from '../rpc/node-transport.js'
 import type { RpcClient } from '../rpc/rpc-client.js'
 import { BlockUnavailableError } from '../rpc/rpc-errors.js'
 import { askForHash, heldBack } from './agree-on-head.js'
-import { fetchHeaderByHash, fetchHeadersByNumber, fetchLatestHeader } from './fetch-headers.js'
+import { fetchHeaderByHash, fetchHeadersByNumber, fetchNamedHead } from './fetch-headers.js'
+import type { NamedHead } from './fetch-headers.js'
 import { linkedPrefix } from './link-head.js'
 import type { HeaderSource } from './link-head.js'
 
@@ -52,6 +53,17 @@ export interface HeadSourceOptions {
   readonly logger: Logger
 }
 
+interface HighestSeen {
+  readonly number: bigint
+  readonly atMs: number
+}
+
+interface HeadsSeen {
+  readonly seen: BlockHeader | null
+  readonly highest: HighestSeen | null
+  readonly blockTimeMs: number
+}
+
 /**
  * Tells of new heads: pushed by WebSocket, or polled at the chain's pace. What is pushed only wakes the reader; several
  * heads that arrive while it is busy become one.
@@ -63,11 +75,15 @@ export class HeadSource implements HeaderSource {
   #newest: BlockHeader | null = null
   #wake: (() => void) | null = null
   #blockTimeMs: number
+  /** The newest head that was polled. */
+  #named: NamedHead | null = null
+  /** What was known before the newest head, which may turn out to be none. */
+  #before: HeadsSeen | null = null
   /** When the newest head was first seen by polling. */
   #seenAtMs = 0
   #seen: BlockHeader | null = null
   /** The highest block seen, and when: a chain that only changes its newest blocks makes none. */
-  #highest: { readonly number: bigint; readonly atMs: number } | null = null
+  #highest: HighestSeen | null = null
   /** Something may have been missed: the next look for a head does not wait. */
   #due = true
   /** When the endpoints were last asked for their head. */
@@ -125,7 +141,9 @@ export class HeadSource implements HeaderSource {
     if (pushed !== null && !this.#mustLook()) return pushed
     this.#due = false
     this.#lookedAtMs = this.#options.clock.monotonicMs()
-    const polled = await fetchLatestHeader(this.#options.client)
+    const named = await fetchNamedHead(this.#options.client)
+    const polled = named.header
+    this.#named = named
     if (silent && this.#subscription?.live === true && this.#seen !== null && polled.number > this.#seen.number) {
       this.#subscription.restart(
         `no head for ${this.#options.clock.monotonicMs() - this.#seenAtMs} ms while the chain went on`,
@@ -145,6 +163,28 @@ export class HeadSource implements HeaderSource {
   /** Gives a head back, to be the next one again. */
   again(head: BlockHeader): void {
     this.#newest ??= head
+  }
+
+  /**
+   * Makes sure that a head far ahead is one: what it leads to cannot be checked block by block.
+   *
+   * @param byMost not fewer endpoints must show it than lack it; otherwise one will do
+   * @throws {BlockUnavailableError}
+   */
+  async confirm(head: BlockHeader, byMost: boolean): Promise<void> {
+    const { agreeing, contradicting, lacking } = await askForHash(this.#options.client, head)
+    if (agreeing > 0 && (!byMost || agreeing >= contradicting + lacking)) return
+    if (agreeing === 0 && contradicting + lacking > 0) this.#disown(head)
+    throw new BlockUnavailableError(
+      `block ${head.number} (${head.hash}) was named as the head: ${agreeing} endpoints show it, ` +
+        `${contradicting} another block, ${lacking} none`,
+    )
+  }
+
+  /** What a head leads to could not be had: where no endpoint shows it, whoever named it is not asked for a while. */
+  async doubt(head: BlockHeader): Promise<void> {
+    const { agreeing, contradicting, lacking } = await askForHash(this.#options.client, head)
+    if (agreeing === 0 && contradicting + lacking > 0) this.#disown(head)
   }
 
   async byHash(hash: Hash): Promise<BlockHeader> {
@@ -180,6 +220,19 @@ export class HeadSource implements HeaderSource {
     else this.#newest = header
     this.#note(header)
     this.#wake?.()
+  }
+
+  #disown(head: BlockHeader): void {
+    const reason = `block ${head.number} (${head.hash}) was named as the head, and no endpoint has it`
+    if (this.#named?.header.hash === head.hash) this.#options.client.namedUnfoundedHead(this.#named.place, reason)
+    if (this.#pushed.delete(head.hash)) this.#subscription?.restart(reason)
+    if (this.#newest?.hash === head.hash) this.#newest = null
+    if (this.#seen?.hash === head.hash && this.#before !== null) {
+      this.#seen = this.#before.seen
+      this.#highest = this.#before.highest
+      this.#blockTimeMs = this.#before.blockTimeMs
+    }
+    this.refresh()
   }
 
   /** Whether the endpoints are asked although a head was pushed. */
@@ -220,6 +273,7 @@ export class HeadSource implements HeaderSource {
   #note(header: BlockHeader): void {
     const seen = this.#seen
     if (seen !== null && header.hash === seen.hash) return
+    this.#before = { seen, highest: this.#highest, blockTimeMs: this.#blockTimeMs }
     const blocks = seen === null ? 0 : Number(header.number - seen.number)
     if (seen !== null && blocks > 0) {
       const measuredMs = ((header.timestampSeconds - seen.timestampSeconds) * 1000) / blocks

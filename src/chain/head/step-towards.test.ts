@@ -40,6 +40,7 @@ function watch(
   const view = {
     headers: known.chain.slice(-known.kept),
     finality: { safe: null, finalized },
+    genesisHash: null,
     knownBlocks: (below: bigint, limit: number): Promise<readonly BlockRef[]> =>
       Promise.resolve(stored.filter(({ number }) => number < below).slice(0, limit)),
   }

@@ -5,6 +5,7 @@ import { GAS_PER_CALL } from '../balances/scan-one-by-one.js'
 import { decodeHeader } from '../rpc/decode-header.js'
 import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
 import { decodeData, decodeQuantity, encodeQuantity } from '../rpc/quantity.js'
+import { isSupported } from '../rpc/is-supported.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
 import { BlockUnavailableError, MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
 import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
@@ -22,16 +23,12 @@ export function nameBlock(block: BlockRef, name: BlockName): unknown {
 
 /** Finds out whether an endpoint takes hashes for blocks. */
 export async function nameOfBlocks(session: EndpointSession, block: BlockRef): Promise<BlockName> {
-  const takes = async (name: BlockName): Promise<boolean> => {
-    try {
+  const takes = (name: BlockName): Promise<boolean> =>
+    isSupported(session, `past by ${name}`, async () => {
       const params = ['0x0000000000000000000000000000000000000b0b', nameBlock(block, name)]
       decodeQuantity(await session.request('eth_getBalance', params), 'balance')
       return true
-    } catch (error) {
-      if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
-      throw error
-    }
-  }
+    })
   return (await takes('hash')) || !(await takes('number')) ? 'hash' : 'number'
 }
 

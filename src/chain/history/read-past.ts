@@ -7,8 +7,9 @@ import { otherBlockError } from '../balances/other-block.js'
 import { requireSameBlock } from '../balances/block-argument.js'
 import { historyScannerBytecode } from '../balances/scanner/history-scanner-bytecode.js'
 import { decodeData } from '../rpc/quantity.js'
+import { isSupported } from '../rpc/is-supported.js'
 import type { EndpointSession, RpcClient } from '../rpc/rpc-client.js'
-import { MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
+import { EmptyAnswerError, MalformedAnswerError, NodeError } from '../rpc/rpc-errors.js'
 import type { PastAnswer, PastQuery, PastReading } from './past-query.js'
 import { nameBlock, nameOfBlocks, readPastPlainly } from './read-past-plainly.js'
 import type { BlockName } from './read-past-plainly.js'
@@ -107,19 +108,16 @@ async function probe(session: EndpointSession, block: BlockRef): Promise<Pick<Sc
   return { mode: 'plain', name: await nameOfBlocks(session, block) }
 }
 
-/** Tries every kind of query that needs placed code. A node that lacks it answers with an error or with nonsense. */
+/** Tries every kind of query that needs placed code. A node that lacks it answers with an error or with nothing. */
 async function works(session: EndpointSession, block: BlockRef, name: BlockName): Promise<boolean> {
   const queries: readonly PastQuery[] = [
     { subject: 'native', account: '0x0000000000000000000000000000000000000b0b' },
     { subject: 'fingerprint', account: '0x0000000000000000000000000000000000000b0b' },
   ]
-  try {
+  return isSupported(session, `past by override and ${name}`, async () => {
     const { answers } = await scanChunk(session, block, { queries, name })
     return answers.length === queries.length && answers.every(({ kind }) => kind === 'value')
-  } catch (error) {
-    if (error instanceof NodeError || error instanceof MalformedAnswerError) return false
-    throw error
-  }
+  })
 }
 
 /** Code placed at an account must not be seen by a token, nor be taken for the account's own: such queries go apart. */
@@ -249,6 +247,7 @@ interface Scan {
 
 /** @throws {BlockUnavailableError | MalformedAnswerError} when the call did not run on the block of that number */
 function decodeScan(data: Hex, block: BlockRef, asked: number): Scan {
+  if (data === '0x') throw new EmptyAnswerError('scanner: expected items, got an empty answer')
   const text = data.slice(2)
   const count = (text.length - HEAD_CHARS) / ITEM_CHARS
   if (!Number.isInteger(count) || count < 0 || count > asked) {

@@ -70,7 +70,7 @@ async function searchPinned(
     positions: known.map((position) => {
       const end = findings.ends.get(positionKey(position))
       if (end === undefined) throw new Error('invariant: every position was read at the end')
-      return { position: end.reading.position, ...end }
+      return { position: end.reading.position, before: position.balance, ...end }
     }),
   }
 }

@@ -3,6 +3,9 @@ import type { Clock } from '../../model/clock.js'
 /** How long an endpoint that failed is passed over while another one is left. */
 const DOWN_MS = 2000
 const DOWN_MS_MAX = 5 * 60_000
+/** How fast the rest grows of an endpoint that goes on naming heads which nobody has, and after how long it is trusted again. */
+const UNFOUNDED_FACTOR = 4
+const UNFOUNDED_FORGOTTEN_MS = 10 * 60_000
 /** An endpoint of another chain is not tried again for this long. */
 const QUARANTINE_MS = 10 * 60_000
 /** Weight of the newest measurement. */
@@ -26,6 +29,9 @@ export class EndpointHealth {
   #latencyMs: number | null = null
   #measuredAtMs = 0
   #head: bigint | null = null
+  /** Heads in a row that nobody had, and when the last one was named. */
+  #unfounded = 0
+  #unfoundedAtMs = 0
   #lagBlocks: number | null = null
   lastError: string | null = null
 
@@ -48,9 +54,9 @@ export class EndpointHealth {
     return this.#latencyMs
   }
 
-  /** The newest block it has shown. */
+  /** The newest block it has shown; null while its word on that does not count. */
   get head(): bigint | null {
-    return this.#head
+    return this.#isTrusted ? this.#head : null
   }
 
   /** How far its head was behind the best one known, when it was last seen. */
@@ -76,6 +82,11 @@ export class EndpointHealth {
     this.#fade()
   }
 
+  /** The head it was compared with was none. */
+  forgetLag(): void {
+    this.#lagBlocks = null
+  }
+
   succeeded(): void {
     this.#failures = 0
     this.#fade()
@@ -95,11 +106,24 @@ export class EndpointHealth {
     this.#rest(restMs === undefined ? growing * (0.75 + this.#clock.random() / 2) : restMs)
   }
 
+  /** It named a head that no endpoint has. */
+  namedUnfoundedHead(message: string): void {
+    this.#unfounded = this.#isTrusted ? 1 : this.#unfounded + 1
+    this.#unfoundedAtMs = this.#clock.monotonicMs()
+    this.#failures += 1
+    this.lastError = message
+    this.#rest(Math.min(DOWN_MS_MAX, DOWN_MS * UNFOUNDED_FACTOR ** Math.min(this.#unfounded - 1, 10)))
+  }
+
   /** It serves another chain. */
   quarantine(message: string): void {
     this.#failures += 1
     this.lastError = message
     this.#rest(QUARANTINE_MS)
+  }
+
+  get #isTrusted(): boolean {
+    return this.#unfounded === 0 || this.#clock.monotonicMs() - this.#unfoundedAtMs > UNFOUNDED_FORGOTTEN_MS
   }
 
   /** What is left of the last measurements' weight. */

@@ -106,6 +106,11 @@ export class PooledEndpoint {
     this.#verifiedAtMs = nowMs
   }
 
+  /** Whatever it served until now: its chain is asked for before it is used again. */
+  doubtChain(): void {
+    this.#verifiedAtMs = null
+  }
+
   succeeded(): void {
     if (this.#told) this.#logger.info({ endpoint: this.host }, 'rpc endpoint works again')
     this.#told = false

@@ -54,6 +54,8 @@ export interface RunOptions {
   readonly elsewhere?: boolean
   /** After which the work is given up, tries and waits between them included; without a limit when absent. */
   readonly timeoutMs?: number
+  /** Prefers endpoints at other places than these, without moving to one. */
+  readonly avoid?: ReadonlySet<number>
 }
 
 /** What one endpoint said when all were asked. */
@@ -154,14 +156,16 @@ export class RpcClient {
     signal: AbortSignal,
   ): Promise<Result> {
     const attemptsMax = Math.max(ATTEMPTS_MIN, this.#endpoints.length)
-    const avoided = new Set<number>(options.elsewhere === true && this.#inUse !== null ? [this.#inUse] : [])
+    const avoided = new Set<number>(options.avoid)
+    if (options.elsewhere === true && this.#inUse !== null) avoided.add(this.#inUse)
+    const isAside = options.elsewhere === true || (options.avoid?.size ?? 0) > 0
     let lastError: unknown
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       if (attempt > 0) await this.#backOff(attempt, { error: lastError, avoided, signal })
       this.#signal.throwIfAborted()
       signal.throwIfAborted()
       const endpoint = this.#choose(avoided)
-      if (options.elsewhere !== true) this.#use(endpoint.place)
+      if (!isAside) this.#use(endpoint.place)
       try {
         await endpoint.verify(signal)
         const result = await work(this.#session(endpoint, signal))
@@ -226,6 +230,22 @@ export class RpcClient {
       nowMs - atMs < LOOK_AROUND_MS ? atMs : Number.NEGATIVE_INFINITY,
     )
     this.#survey()
+  }
+
+  /** An endpoint named a head that nobody has: others are used for a while, where there are any. */
+  namedUnfoundedHead(place: number, message: string): void {
+    const endpoint = this.#endpoints[place]
+    if (endpoint === undefined || this.#endpoints.length === 1) return
+    this.#logger.warn({ endpoint: endpoint.host, error: message }, 'rpc endpoint names a head that nobody has')
+    endpoint.health.namedUnfoundedHead(message)
+    // Its lead made the others look as if they lagged.
+    for (const { health } of this.#endpoints) health.forgetLag()
+    if (this.#inUse === place) this.turnAway()
+  }
+
+  /** Each endpoint is asked for its chain again before it is used: one may have come to serve another. */
+  doubtChain(): void {
+    for (const endpoint of this.#endpoints) endpoint.doubtChain()
   }
 
   /** Leaves the endpoint in use for another one that is well, if there is one: what it says is in doubt. */

@@ -29,6 +29,9 @@ export class MalformedAnswerError extends RetryableError {
   readonly code = 'rpc_malformed'
 }
 
+/** Nothing where a contract's answer is due: no code ran. */
+export class EmptyAnswerError extends MalformedAnswerError {}
+
 /** The node does not know the block, or no longer counts it as canonical. */
 export class BlockUnavailableError extends RetryableError {
   readonly code = 'rpc_block_unavailable'

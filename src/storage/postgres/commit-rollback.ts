@@ -42,9 +42,15 @@ async function orphanRecords(transaction: Queryable, { chainId, ancestor }: Roll
     name: 'orphan-records',
     text: `
       with orphaned as (
-        delete from tidemark.balance_record using tidemark.position
-        where position.id = position_id and chain_id = $1 and block_number > $2
-        returning balance_record.*
+        -- Position by position: records of other chains have higher blocks, too, and may be many millions.
+        delete from tidemark.balance_record as gone using tidemark.position
+        cross join lateral (
+          select block_number from tidemark.balance_record
+          where position_id = position.id and block_number > $2
+          offset 0
+        ) as above
+        where chain_id = $1 and gone.position_id = position.id and gone.block_number = above.block_number
+        returning gone.*
       ), kept_aside as (
         insert into tidemark.orphaned_record (position_id, block_number, block_hash, timestamp, balance,
           previous_balance, transaction_hashes, ancestor_number, ancestor_hash)

@@ -118,9 +118,13 @@ export async function recordsAbove(
   const rows = await database.query<RecordRow>({
     name: 'records-above',
     text: `
-      select position_id, chain_id, token, solver, block_number, block_hash, balance_record.balance
+      select position.id as position_id, chain_id, token, solver, block_number, block_hash, record.balance
       from tidemark.position
-      join tidemark.balance_record on position_id = position.id and block_number > $2
+      cross join lateral (
+        select block_number, block_hash, balance from tidemark.balance_record
+        where position_id = position.id and block_number > $2
+        offset 0
+      ) as record
       where chain_id = $1 and record_number > $2
       order by block_number desc, position_id`,
     values: [chainId, blockNumber],

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
 import { createTestDatabase } from '../support/test-database.js'
-import { follow } from '../integration/chain-fixture.js'
+import { follow } from './chain-fixture.js'
 import { ChainLedger } from '../../src/ledger/chain-ledger.js'
 import { openPostgresStorage } from '../../src/storage/postgres/postgres-storage.js'
 import { silentLogger } from '../../src/model/logger.js'
-import { CHAIN_ID, serve, wallet } from './support.js'
+import { CHAIN_ID, serve, wallet } from './model-fixture.js'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {

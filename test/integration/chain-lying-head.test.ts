@@ -1,8 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
-import { follow } from '../integration/chain-fixture.js'
-import { startProxy } from '../integration/chain-proxy.js'
-import { serve, wallet } from './support.js'
+import type { Address } from '../../src/index.js'
+import { startModelChain } from '../../src/testing/model-chain/start-model-chain.js'
+import { until } from '../support/until.js'
+import { follow } from './chain-fixture.js'
+import { startProxy } from './chain-proxy.js'
+
+const solver: Address = '0x0000000000000000000000000000000000abc001'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -10,13 +14,17 @@ afterEach(async () => {
 })
 
 describe('an endpoint that names a head which nobody has', () => {
-  it.each([100n, 30_000n])('is left for the other one (%d blocks above)', { timeout: 60_000 }, async (leap) => {
-    const served = await serve({ wallets: [{ address: wallet(1), balance: 10n ** 18n }] })
+  it.each([1n, 100n, 30_000n])('is left for the other one (%d blocks above)', { timeout: 60_000 }, async (leap) => {
+    const served = await startModelChain({
+      chainId: 31_337n,
+      seed: 1,
+      wallets: [{ address: solver, balance: 10n ** 18n }],
+    })
     closing.push(() => served.close())
     const liar = await startProxy(served)
     closing.push(() => liar.close())
     served.chain.mineEmpty(5)
-    const follower = await follow({ rpcUrls: [liar.url, served.rpcUrl], tokens: [], solvers: [wallet(1)] })
+    const follower = await follow({ rpcUrls: [liar.url, served.rpcUrl], tokens: [], solvers: [solver] })
     closing.push(() => follower.close())
     await follower.reached(5n)
     liar.intercept(async (call, forward) => {
@@ -26,14 +34,12 @@ describe('an endpoint that names a head which nobody has', () => {
       const number = `0x${(BigInt(block.number) + leap).toString(16)}`
       return { result: { ...block, number, hash: `0x${'ab'.repeat(32)}`, parentHash: `0x${'cd'.repeat(32)}` } }
     })
-    const deadline = Date.now() + 20_000
     served.chain.mineEmpty(1)
-    while (Date.now() < deadline && ((await follower.chain()).processed ?? 0n) < 6n) {
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
+    await follower.reached(6n)
+    await until('the chain is live', async () => (await follower.chain()).state === 'live')
     const { processed, state, reason } = await follower.chain()
     expect({ processed, state, reason }).toEqual({ processed: 6n, state: 'live', reason: null })
-    const coverage = await follower.manager.reader.coverage({ chainId: 31_337n, token: 'native', solver: wallet(1) })
+    const coverage = await follower.manager.reader.coverage({ chainId: 31_337n, token: 'native', solver: solver })
     expect(coverage?.length).toBe(1)
   })
 })
