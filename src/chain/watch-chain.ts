@@ -24,6 +24,7 @@ import { fetchFinality } from './head/fetch-finality.js'
 import { fetchHeadersByNumber } from './head/fetch-headers.js'
 import type { HeadSource } from './head/head-source.js'
 import { stepTowards } from './head/step-towards.js'
+import { oldestServed } from './history/find-served.js'
 import { DENSE_BLOCKS_MAX, SLICE_BLOCKS, searchSlice } from './history/search-slice.js'
 import { MetadataReader } from './balances/metadata-reader.js'
 import type { RpcClient } from './rpc/rpc-client.js'
@@ -47,6 +48,8 @@ const READING_ROUNDS_MAX = 4
 /** On slow chains finality is asked for every so many blocks, to keep the requests per block few. */
 const FINALITY_BLOCKS = 16
 
+/** So far above the oldest state a search begins: nodes throw away one more with each new block. */
+const LASTING_BLOCKS = 8n
 /** Blocks whose state every node keeps. */
 const RECENT_BLOCKS = 128n
 
@@ -130,10 +133,14 @@ class ChainWatch {
           head,
           `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`,
         )
+        continue
       }
       if (cursor !== undefined && head.number - cursor.number > EXTEND_BLOCKS_MAX) {
         // A block at the tip is read by itself: a node may answer for it out of the next one's state.
-        yield await this.#catchUp(cursor, head)
+        const event = await this.#catchUp(cursor, head)
+        yield event
+        // After a gap the first block is read by itself: the state of the one before it may be gone.
+        if (event.kind === 'gap') yield await this.#observe(event.resumeAt)
         const reached = view.headers.at(-1)
         if (reached !== undefined) status.processed(reached)
         continue
@@ -174,8 +181,19 @@ class ChainWatch {
       return { kind: 'span', span: { target, ...slice, finality: view.finality } }
     } catch (error) {
       if (!(await this.#isStateGone(error, { cursor, target, head }))) throw error
-      return this.#gap(head, `no endpoint has the state of blocks ${cursor.number + 1n} to ${number} any more`)
+      const resumeAt = await this.#oldestLasting(cursor, head)
+      const last = resumeAt.number - 1n
+      return this.#gap(resumeAt, `no endpoint has the state of blocks ${cursor.number + 1n} to ${last} any more`)
     }
+  }
+
+  /** The oldest block whose state is there, and will be while it is read; the head where there is none. */
+  async #oldestLasting(cursor: BlockHeader, head: BlockHeader): Promise<BlockHeader> {
+    const { client, heads, logger } = this.#options
+    const oldest = await oldestServed(client, { low: cursor.number, to: head, logger })
+    if (oldest === null || oldest.number + LASTING_BLOCKS >= head.number) return head
+    const [lasting] = await heads.byNumber(oldest.number + LASTING_BLOCKS, 1)
+    return lasting ?? head
   }
 
   /** Some nodes say of a block whose state they threw away that they do not know it, and list it as canonical still. */

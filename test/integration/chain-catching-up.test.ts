@@ -100,6 +100,25 @@ describe('a chain that went on while Tidemark was away', () => {
     expect(await coverageOf(after, honest)).toEqual(['exact'])
     expect(await coverageOf(after, noisy)).toContain('sampled')
   })
+
+  it('is known again from the oldest state on that the node still has', { timeout: 60_000 }, async () => {
+    const served = await serve({ features: { prunedBelowDepth: 128 } })
+    const after = await away(served, { rpcUrls: [served.rpcUrl], tokens: [], solvers: [wallet(1)] }, () => {
+      served.chain.mineEmpty(200)
+      served.chain.mine([{ kind: 'transfer', from: wallet(1), to: wallet(2), value: 5n }])
+      served.chain.mineEmpty(250)
+      served.chain.mine([{ kind: 'transfer', from: wallet(1), to: wallet(2), value: 7n }])
+      served.chain.mineEmpty(49)
+    })
+    const records = await after.records({ token: 'native', solver: wallet(1) })
+    expect(records.map(({ blockNumber }) => blockNumber)).toContain(455n)
+    const position = { chainId: CHAIN_ID, token: 'native', solver: wallet(1) } as const
+    const coverage = (await after.manager.reader.coverage(position)) ?? []
+    const last = coverage.at(-1)
+    expect(last?.kind).toBe('exact')
+    expect(last?.from).toBeLessThan(served.chain.head.number - 100n)
+    expect(last?.from).toBeGreaterThan(served.chain.head.number - 130n)
+  })
 })
 
 async function serve(options: Partial<ModelChainOptions>): Promise<ServedModelChain> {

@@ -44,12 +44,25 @@ export async function findServed(
     if (error instanceof BlockUnavailableError) throw error
     low += 1n
   }
-  if (!patience || !(await isServed(client, to, logger))) return null
+  return patience ? oldestServed(client, { low, to, logger }) : null
+}
+
+/**
+ * The oldest block above `low`, up to `to`, whose state some endpoint serves.
+ *
+ * @returns null where not even the last one is served
+ */
+export async function oldestServed(
+  client: RpcClient,
+  { low, to, logger }: { readonly low: bigint; readonly to: BlockHeader; readonly logger: Logger },
+): Promise<BlockHeader | null> {
+  if (!(await isServed(client, to, logger))) return null
+  let below = low
   let high = to
-  while (high.number - low > 1n) {
-    const middle = await headerOf(client, (low + high.number) / 2n)
+  while (high.number - below > 1n) {
+    const middle = await headerOf(client, (below + high.number) / 2n)
     if (await isServed(client, middle, logger)) high = middle
-    else low = middle.number
+    else below = middle.number
   }
   return high
 }
