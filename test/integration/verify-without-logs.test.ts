@@ -74,3 +74,41 @@ describe('verifying records that the logs do not show', () => {
     expect(report?.extra).toBe(0)
   })
 })
+
+describe('a token that moves balances without a log', () => {
+  it(
+    'makes none of its positions exact over missed blocks in which one of them shows it',
+    { timeout: 60_000 },
+    async () => {
+      const served = await startModelChain({
+        chainId: CHAIN_ID,
+        seed: 1,
+        wallets: [1, 2, 3].map((index) => ({ address: wallet(index), balance: 10n ** 18n })),
+        tokens: [{ kind: 'silent', address: token, holders: { [wallet(1)]: 1000n, [wallet(3)]: 1000n } }],
+      })
+      closing.push(() => served.close())
+      const database = await createTestDatabase()
+      closing.push(() => database.drop())
+      const options = { rpcUrls: [served.rpcUrl], tokens: [token], solvers: [wallet(1), wallet(3)], database }
+      const { chain } = served
+      chain.mineEmpty(3)
+      const before = await follow(options)
+      await before.reached(3n)
+      await before.close()
+      chain.mineEmpty(200)
+      chain.mine([there])
+      chain.mineEmpty(50)
+      chain.mine([back])
+      chain.mineEmpty(100)
+      chain.mine([{ kind: 'token-transfer', token, from: wallet(3), to: wallet(2), value: 10n }])
+      chain.mineEmpty(200)
+      const after = await follow(options)
+      closing.push(() => after.close())
+      await after.reached(chain.head.number)
+      for (const index of [1, 3]) {
+        const coverage = await after.manager.reader.coverage({ chainId: CHAIN_ID, token, solver: wallet(index) })
+        expect(coverage?.find(({ from, to }) => from <= 204n && (to === null || to >= 204n))?.kind).toBe('sampled')
+      }
+    },
+  )
+})

@@ -138,7 +138,7 @@ function sameDifferences(one: readonly Difference[], other: readonly Difference[
   )
 }
 
-async function readRecords(
+export async function readRecords(
   { store }: HistoryScope,
   position: StoredPosition,
   from: bigint,
