@@ -5,10 +5,11 @@ import { HistoryContradictionError } from '../ledger-store.js'
 import type { CoverageInterval, HistoryCommit, HistoryRow, StoredPosition } from '../ledger-store.js'
 import { countBlocks, cutRanges, intersectRanges, joinRanges, subtractRanges } from './block-ranges.js'
 import type { BlockRange } from './block-ranges.js'
-import { groupChanges } from './check-span.js'
+import { groupChanges, readRecords } from './check-span.js'
 import type { ChainTruth } from './compare-records.js'
 import { searchSpan } from './history-scope.js'
 import type { HistoryScope } from './history-scope.js'
+import { recheckExtra } from './recheck-extra.js'
 import { rowsBetween } from './repair-records.js'
 
 /** Blocks that are searched and stored at once: what a run that is broken off has to do again. */
@@ -228,12 +229,24 @@ class Filling {
       const { balance } = seen.reading
       const found = { start: from, startBalance, changes: changes.get(key) ?? [], coverage: seen.coverage }
       const complete = balanceWithin(found, end.number) === balance
-      const truth: ChainTruth = complete ? found : { ...found, coverage: 'sampled' }
+      const searched: ChainTruth = complete ? found : { ...found, coverage: 'sampled' }
+      const truth = await this.#recheck(gaps, searched, { from: start + 1n, to: end.number })
+      if (truth === null) {
+        this.unreadable.set(key, 'the block of a record that the search did not find could not be read')
+        continue
+      }
       pieces.push(...(await this.#piecesOf({ gaps, truth, told, slice, end, balance })))
     }
     for (let first = 0; first < pieces.length; first += PIECES_AT_ONCE) {
       await this.#store(pieces.slice(first, first + PIECES_AT_ONCE))
     }
+  }
+
+  /** What is to replace records of a sampled interval must not have missed what they say. */
+  async #recheck({ position, sampled }: Gaps, truth: ChainTruth, range: BlockRange): Promise<ChainTruth | null> {
+    if (truth.coverage !== 'exact' || !sampled.some((gap) => intersectRanges(gap, range))) return truth
+    const records = await readRecords(this.#scope, position, range.from, range.to)
+    return recheckExtra(this.#scope, { position, truth, stored: { before: null, records } })
   }
 
   /**
