@@ -1,4 +1,5 @@
 import type { BlockHeader } from '../../model/block.js'
+import type { Hex } from '../../model/position.js'
 import { decodeData, decodeQuantity, encodeQuantity } from '../rpc/quantity.js'
 import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
 import type { EndpointSession } from '../rpc/rpc-client.js'
@@ -11,7 +12,7 @@ import { blockArgument } from './block-argument.js'
  * Enough for every token we know of. It also bounds what a token can answer, which it pays for by the byte: many
  * megabytes in one batch would be taken for the node's fault.
  */
-const GAS_PER_CALL = encodeQuantity(350_000n)
+export const GAS_PER_CALL: Hex = encodeQuantity(350_000n)
 
 /** Reads each balance with its own call, in one batch: the form every node understands. */
 export async function scanOneByOne(

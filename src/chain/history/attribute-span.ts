@@ -103,7 +103,8 @@ async function logsOfChanged(
   }
   if (blocks.size < RANGE_BLOCKS_MIN) return new Map()
   try {
-    return await fetchRangeLogs(context, pins, { tokens: [...tokens], wallets: [...wallets] })
+    const { logs } = await fetchRangeLogs(context, pins, { tokens: [...tokens], wallets: [...wallets] })
+    return logs
   } catch (error) {
     if (error instanceof BlockUnavailableError || context.client.signal.aborted) throw error
     context.logger.info({ error: messageOf(error) }, 'logs of changes could not be had for all blocks at once')

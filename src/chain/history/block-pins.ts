@@ -36,14 +36,30 @@ export async function pinByAncestors(client: RpcClient, span: PinnedSpan, logger
   let top: BlockRef = to
   while (top.number > from.number) {
     const left = top.number - from.number
-    const ancestors = await readAncestors(client, top, left < ANCESTORS_MAX ? left : ANCESTORS_MAX, logger)
+    const ancestors = await hearsayOf(client, top, { count: left < ANCESTORS_MAX ? left : ANCESTORS_MAX, logger })
     const lowest = ancestors?.at(-1)
     if (ancestors === null || lowest === undefined) return null
     hashes.push(...ancestors)
+    // Rollups may answer with zeros, or with another chain's blocks: nothing may be asked at such a hash.
+    if (hashes[1] !== to.parentHash) return null
     top = { number: top.number - BigInt(ancestors.length), hash: lowest }
   }
-  if (hashes[1] !== to.parentHash || top.hash !== from.hash) return null
+  if (top.hash !== from.hash) return null
   return pinsOf(span, hashes.toReversed())
+}
+
+/** Null where no endpoint has the block: the hash came from the EVM, so that tells nothing of the chain. */
+async function hearsayOf(
+  client: RpcClient,
+  block: BlockRef,
+  { count, logger }: { readonly count: bigint; readonly logger: Logger },
+): Promise<readonly Hash[] | null> {
+  try {
+    return await readAncestors(client, block, count, logger)
+  } catch (error) {
+    if (error instanceof BlockUnavailableError) return null
+    throw error
+  }
 }
 
 /**

@@ -16,6 +16,8 @@ const FILTER_MAX = 1000
 const FILTER_MAX_KEY = 'log-filter-max'
 /** Filters that share a request, and the header that proves what they saw; more may make an answer that is too large. */
 const FILTERS_AT_ONCE = 4
+/** Times that the logs of single blocks are asked for by fewer tokens: an endpoint may refuse for another reason. */
+const SPLITS_MAX = 64
 /** How providers word that a range has too many blocks or too many logs; some call it a rate limit. */
 export const tooMuchPattern: RegExp =
   /range|too (large|big)|too many (blocks|logs|results)|results|response size|more than|at most \d+ bytes/i
@@ -29,6 +31,12 @@ export interface LogInterest {
 
 /** Logs by the number of their block. */
 export type RangeLogs = ReadonlyMap<bigint, readonly TransferLog[]>
+
+export interface FetchedLogs {
+  readonly logs: RangeLogs
+  /** Tokens with so many logs in one block that the endpoint does not give them: some of theirs are missing. */
+  readonly withheld: ReadonlySet<Address>
+}
 
 /**
  * All logs of a span that may tell of movements of these tokens from, to, or by these wallets. The ranges of one request
@@ -44,14 +52,15 @@ export async function fetchRangeLogs(
   context: SearchContext,
   pins: BlockPins,
   interest: LogInterest,
-): Promise<RangeLogs> {
+): Promise<FetchedLogs> {
   const { client, logger } = context
   const asked = new Set<number>()
-  const first = await collectLogs(context, pins, { interest, asked, options: {} })
-  let second: CollectedLogs = new Map()
+  const { found: first, withheld } = await collectLogs(context, pins, { interest, asked, options: {} })
+  let second: ReadonlyMap<string, RangeItem> = new Map()
   if (client.size > 1) {
     try {
-      second = await collectLogs(context, pins, { interest, asked, options: { elsewhere: true } })
+      const { found } = await collectLogs(context, pins, { interest, asked, options: { elsewhere: true } })
+      second = found
     } catch (error) {
       if (client.signal.aborted) throw error
       logger.info({ error: messageOf(error) }, 'a second endpoint could not be asked for logs')
@@ -67,11 +76,14 @@ export async function fetchRangeLogs(
     if (same === undefined) byBlock.set(number, [log])
     else same.push(log)
   }
-  return byBlock
+  return { logs: byBlock, withheld }
 }
 
-/** By block and index: a transfer between two watched wallets is in the answer to more than one filter. */
-type CollectedLogs = ReadonlyMap<string, RangeItem>
+interface CollectedLogs {
+  /** By block and index: a transfer between two watched wallets is in the answer to more than one filter. */
+  readonly found: ReadonlyMap<string, RangeItem>
+  readonly withheld: ReadonlySet<Address>
+}
 
 interface Collecting {
   readonly interest: LogInterest
@@ -86,21 +98,31 @@ async function collectLogs(
   { interest, asked, options }: Collecting,
 ): Promise<CollectedLogs> {
   const found = new Map<string, RangeItem>()
+  const withheld = new Set<Address>()
+  const splits = { left: SPLITS_MAX }
   for (let first = pins.from.number + 1n; first <= pins.to.number;) {
     signal?.throwIfAborted()
     const start = first
+    const tokens = interest.tokens.filter((token) => !withheld.has(token))
+    if (tokens.length === 0) break
     const answer = await client.run(async (session) => {
       // The others are down: to ask the same one again proves nothing.
       if (options.elsewhere === true && asked.has(session.place)) return null
-      const range = await fetchRange(session, pins, { interest, first: start })
+      const range = await fetchRange(session, pins, {
+        interest: { ...interest, tokens },
+        first: start,
+        until: pins.to.number,
+        splits,
+      })
       if (options.elsewhere !== true) asked.add(session.place)
       return range
     }, options)
     if (answer === null) break
     for (const item of answer.logs) found.set(item.key, item)
+    for (const token of answer.withheld) withheld.add(token)
     first = answer.last + 1n
   }
-  return found
+  return { found, withheld }
 }
 
 interface Filter {
@@ -136,19 +158,24 @@ interface RangeItem {
 interface RangeQuery {
   readonly interest: LogInterest
   readonly first: bigint
+  readonly until: bigint
+  readonly splits: { left: number }
 }
 
-async function fetchRange(
-  session: EndpointSession,
-  pins: BlockPins,
-  { interest, first }: RangeQuery,
-): Promise<{ readonly logs: readonly RangeItem[]; readonly last: bigint }> {
+interface RangeAnswer {
+  readonly logs: readonly RangeItem[]
+  readonly last: bigint
+  readonly withheld: readonly Address[]
+}
+
+async function fetchRange(session: EndpointSession, pins: BlockPins, query: RangeQuery): Promise<RangeAnswer> {
+  const { interest, first, until } = query
   const { capabilities, memory } = session
   for (;;) {
     const known = memory.get(FILTER_MAX_KEY)
     const entriesMax = typeof known === 'number' ? known : FILTER_MAX
     const wished = first + BigInt(capabilities.logRangeBlocks) - 1n
-    const last = wished < pins.to.number ? wished : pins.to.number
+    const last = wished < until ? wished : until
     const blocks = Number(last - first) + 1
     const filters = filtersOf(interest, entriesMax)
     try {
@@ -158,7 +185,7 @@ async function fetchRange(
         logs.push(...answers.map((log) => readLog(log, pins)))
       }
       capabilities.logRangeWorked(blocks)
-      return { logs, last }
+      return { logs, last, withheld: [] }
     } catch (error) {
       if (!isRefusal(error)) throw error
       const { message } = error
@@ -166,10 +193,32 @@ async function fetchRange(
         const longest = Math.max(interest.tokens.length, interest.wallets.length)
         memory.set(FILTER_MAX_KEY, Math.ceil(Math.min(longest, entriesMax) / 2))
       } else if (!tooMuchPattern.test(message)) throw error
-      else if (blocks === 1) throw new NodeError(`the endpoint does not give the logs of block ${first}`, 0)
+      else if (blocks === 1) return fetchCrowdedBlock(session, pins, query)
       else capabilities.logRangeRefused(blocks, message)
     }
   }
+}
+
+/** The logs of one block that are too many together, by halves of the tokens: what is left is the token that is to blame. */
+async function fetchCrowdedBlock(
+  session: EndpointSession,
+  pins: BlockPins,
+  { interest, first, splits }: RangeQuery,
+): Promise<RangeAnswer> {
+  const { tokens, wallets } = interest
+  session.capabilities.logBlockRefused()
+  if (tokens.length === 1) return { logs: [], last: first, withheld: tokens }
+  if (splits.left === 0) throw new NodeError(`the endpoint does not give the logs of block ${first}`, 0)
+  splits.left -= 1
+  const logs: RangeItem[] = []
+  const withheld: Address[] = []
+  for (const half of chunks(tokens, Math.ceil(tokens.length / 2))) {
+    const part = { interest: { tokens: half, wallets }, first, until: first, splits }
+    const answer = await fetchRange(session, pins, part)
+    logs.push(...answer.logs)
+    withheld.push(...answer.withheld)
+  }
+  return { logs, last: first, withheld }
 }
 
 /** An answer that is too large to be read is one that was too large to be asked for. */

@@ -1,6 +1,7 @@
 import type { BlockRef } from '../../model/block.js'
 import { balanceOfCall, decodeBalanceOf } from '../balances/balance-of.js'
 import { atBlock, requireSameBlock } from '../balances/block-argument.js'
+import { GAS_PER_CALL } from '../balances/scan-one-by-one.js'
 import { decodeHeader } from '../rpc/decode-header.js'
 import type { RpcCall, RpcOutcome } from '../rpc/http-endpoint.js'
 import { decodeData, decodeQuantity, encodeQuantity } from '../rpc/quantity.js'
@@ -66,7 +67,7 @@ function callOf({ subject, account }: PastQuery, at: unknown): RpcCall {
     case 'code':
       return { method: 'eth_getCode', params: [account, at] }
     default:
-      return { method: 'eth_call', params: [{ to: subject, data: balanceOfCall(account) }, at] }
+      return { method: 'eth_call', params: [{ to: subject, data: balanceOfCall(account), gas: GAS_PER_CALL }, at] }
   }
 }
 

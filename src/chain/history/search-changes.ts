@@ -6,7 +6,7 @@ import type { StateInterval } from './bisect.js'
 import type { BlockPins } from './block-pins.js'
 import { BlockReader } from './block-reader.js'
 import { fetchRangeLogs } from './fetch-range-logs.js'
-import type { RangeLogs } from './fetch-range-logs.js'
+import type { FetchedLogs } from './fetch-range-logs.js'
 import { balanceQuery, readingOf } from './found-change.js'
 import type { Findings, FoundChange, FoundEnd, SearchedPosition } from './found-change.js'
 import { searchAccounts } from './search-accounts.js'
@@ -16,6 +16,7 @@ import type { SearchContext } from './search-context.js'
 
 /** Blocks of one span whose bodies are fetched to explain changes: what a search costs must not grow with its changes. */
 const BODIES_MAX = 64
+const NO_LOGS: FetchedLogs = { logs: new Map(), withheld: new Set() }
 
 /**
  * Finds the changes of a span without reading every block: both ends for every position, and between them what logs and
@@ -31,11 +32,12 @@ export async function searchChanges(
   const spans = spansOf(positions, readings)
   const natives = spans.filter(({ position }) => position.token === 'native')
   const tokens = spans.filter(({ position }) => position.token !== 'native')
-  const logs = await logsOf(context, pins, tokens)
+  const fetched = await logsOf(context, pins, tokens)
+  const logs = fetched?.logs ?? null
   const watched = tokens.map(({ position }) => position)
   const candidates = logs === null ? null : deferCandidates(reader, watched, logs)
   const ofNatives = await searchAccounts(reader, pins, natives)
-  const ofTokens = await searchTokens(reader, pins, { tokens, candidates, logs: logs ?? new Map() })
+  const ofTokens = await searchTokens(reader, pins, { tokens, candidates, ...(fetched ?? NO_LOGS) })
 
   const found = new Map<string, AccountSteps>()
   natives.forEach(({ position }, index) => setSteps(found, position, ofNatives[index]))
@@ -83,12 +85,16 @@ async function logsOf(
   context: SearchContext,
   pins: BlockPins,
   spans: readonly AccountSpan[],
-): Promise<RangeLogs | null> {
+): Promise<FetchedLogs | null> {
   const tokens = [...new Set(spans.flatMap(({ position: { token } }) => (token === 'native' ? [] : [token])))]
   const wallets = [...new Set(spans.map(({ position }) => position.solver))]
-  if (tokens.length === 0) return new Map()
+  if (tokens.length === 0) return NO_LOGS
   try {
-    return await fetchRangeLogs(context, pins, { tokens, wallets })
+    const fetched = await fetchRangeLogs(context, pins, { tokens, wallets })
+    if (fetched.withheld.size > 0) {
+      context.logger.warn({ tokens: [...fetched.withheld] }, 'too many logs in one block, these tokens are sampled')
+    }
+    return fetched
   } catch (error) {
     if (!(error instanceof NodeError)) throw error
     context.logger.warn({ error: messageOf(error) }, 'logs could not be read, token histories are sampled')

@@ -5,7 +5,7 @@ import type { StateInterval } from './bisect.js'
 import type { BlockPins } from './block-pins.js'
 import type { BlockReader } from './block-reader.js'
 import { explainByLogs } from './explain-by-logs.js'
-import type { RangeLogs } from './fetch-range-logs.js'
+import type { FetchedLogs, RangeLogs } from './fetch-range-logs.js'
 import { balanceQuery } from './found-change.js'
 import type { SearchedPosition } from './found-change.js'
 import { bisectPositions } from './search-accounts.js'
@@ -59,7 +59,7 @@ function addressIn(topic: string): Address {
 export async function searchTokens(
   reader: BlockReader,
   pins: BlockPins,
-  { tokens, candidates, logs }: TokenSearch,
+  { tokens, candidates, logs, withheld }: TokenSearch,
 ): Promise<readonly AccountSteps[]> {
   await reader.settle()
   const walks = tokens.map((token, index) => walk(reader, pins, { token, index, candidates, logs }))
@@ -71,17 +71,21 @@ export async function searchTokens(
     steps: [...steps, ...found.filter((step) => step.index === index)].toSorted((a, b) =>
       a.high.number < b.high.number ? -1 : 1,
     ),
-    exact: candidates !== null && !silent.has(token) && readable,
+    exact: candidates !== null && !silent.has(token) && readable && !isWithheld(tokens[index], withheld),
   }))
 }
 
-export interface TokenSearch {
-  readonly tokens: readonly AccountSpan[]
-  readonly candidates: Candidates | null
-  readonly logs: RangeLogs
+function isWithheld(span: AccountSpan | undefined, withheld: FetchedLogs['withheld']): boolean {
+  const token = span?.position.token
+  return token !== undefined && token !== 'native' && withheld.has(token)
 }
 
-interface TokenWalk extends Omit<TokenSearch, 'tokens'> {
+export interface TokenSearch extends FetchedLogs {
+  readonly tokens: readonly AccountSpan[]
+  readonly candidates: Candidates | null
+}
+
+interface TokenWalk extends Omit<TokenSearch, 'tokens' | 'withheld'> {
   readonly token: AccountSpan
   readonly index: number
 }

@@ -5,6 +5,8 @@ export const BATCH_ITEMS_MAX = 100
 /** Blocks that one `eth_getLogs` asks for at first, and the most it ever asks for. */
 export const LOG_RANGE_START = 2000
 export const LOG_RANGE_MAX = 10_000
+/** Full ranges answered in a row before a wider one, refused before, is tried again: it may have been for its many logs. */
+const RANGES_BEFORE_WIDER = 16
 /** What an endpoint cannot do may change with its next release. */
 const ASK_AGAIN_MS = 60 * 60_000
 
@@ -20,6 +22,7 @@ export class LearnedCapabilities {
   /** The widest range that was answered, and the narrowest that was refused. */
   #logRangeAnswered: number | null = null
   #logRangeTooWide = LOG_RANGE_MAX + 1
+  #fullRanges = 0
   #batchItemsMax = BATCH_ITEMS_MAX
   #batch: boolean | null = null
   #batchRefusedAtMs = 0
@@ -32,13 +35,26 @@ export class LearnedCapabilities {
   /** @param blocks the range that was answered; only a full one says that more may do. */
   logRangeWorked(blocks: number): void {
     this.#logRangeAnswered = Math.max(blocks, this.#logRangeAnswered ?? 0)
+    if (blocks < this.#logRange) return
     const wider = Math.min(LOG_RANGE_MAX, this.#logRange * 2)
-    if (blocks >= this.#logRange && wider < this.#logRangeTooWide) this.#logRange = wider
+    this.#fullRanges += 1
+    if (this.#fullRanges > RANGES_BEFORE_WIDER) this.#logRangeTooWide = wider + 1
+    if (wider >= this.#logRangeTooWide) return
+    this.#logRange = wider
+    this.#fullRanges = 0
+  }
+
+  /** A single block was refused: for the logs in it, which tells nothing of the range. */
+  logBlockRefused(): void {
+    this.#logRange = LOG_RANGE_START
+    this.#logRangeTooWide = LOG_RANGE_MAX + 1
+    this.#fullRanges = 0
   }
 
   /** @param message the provider's own words, which often name the range that it would have taken */
   logRangeRefused(blocks: number, message: string): void {
     const named = namedRange(message, blocks)
+    this.#fullRanges = 0
     this.#logRange = named ?? Math.max(1, Math.floor(Math.min(blocks, this.#logRange) / 2))
     this.#logRangeTooWide = Math.min(this.#logRangeTooWide, named === null ? blocks : named + 1)
     if (this.#logRangeAnswered !== null && this.#logRangeAnswered > this.#logRange) this.#logRangeAnswered = null

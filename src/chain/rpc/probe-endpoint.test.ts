@@ -91,3 +91,15 @@ it.each<[string, number, number]>([
   capabilities.logRangeRefused(asked, message)
   expect(capabilities.logRangeBlocks).toBe(expected)
 })
+
+it('A range of logs that was refused for what was in it becomes wide again', () => {
+  const capabilities = new LearnedCapabilities()
+  for (let blocks = capabilities.logRangeBlocks; blocks > 10; blocks = capabilities.logRangeBlocks) {
+    capabilities.logRangeRefused(blocks, 'query returned more than 10000 results')
+  }
+  const narrow = capabilities.logRangeBlocks
+  for (let count = 0; count < 100; count += 1) capabilities.logRangeWorked(capabilities.logRangeBlocks)
+  expect(capabilities.logRangeBlocks).toBeGreaterThan(narrow * 8)
+  capabilities.logBlockRefused()
+  expect(capabilities.logRangeBlocks).toBe(new LearnedCapabilities().logRangeBlocks)
+})
