@@ -298,6 +298,7 @@ class Filling {
       reason: 'backfill',
       notes: [],
       next: await this.#nextOf(piece),
+      links: await this.#scope.linksAbove(to),
     }
   }
 
