@@ -24,7 +24,7 @@ const held: StoredPosition = {
 const byItself: Attribution = { transactionHashes: [], cause: 'rebase', unexplained: 1n }
 const byTransaction: Attribution = { transactionHashes: [hash], cause: 'unknown', unexplained: 1n }
 
-type Block = 'grows' | 'moved' | 'same' | 'unseen'
+type Block = 'grows' | 'falls' | 'moved' | 'same' | 'unseen'
 
 describe('AccrualWatch', () => {
   it('finds a token that changes by itself in sixteen of twenty blocks', () => {
@@ -43,6 +43,11 @@ describe('AccrualWatch', () => {
 
   it('passes over a token that transactions move in every block', () => {
     expect(run(times(40, 'moved'))).not.toContain(1)
+  })
+
+  it('passes over a token that falls by itself now and then', () => {
+    const pattern: readonly Block[] = [...times<Block>(15, 'grows'), 'falls']
+    expect(run(times(10, pattern).flat())).not.toContain(1)
   })
 
   it('takes nothing from blocks whose transactions could not be looked at', () => {
@@ -85,10 +90,14 @@ function run(blocks: readonly Block[], position: StoredPosition = held): readonl
 }
 
 function observe(position: StoredPosition, block: Block): BlockObservation {
-  const attribution = { grows: byItself, moved: byTransaction, same: undefined, unseen: undefined }[block]
+  const attribution = { grows: byItself, falls: byItself, moved: byTransaction, same: undefined, unseen: undefined }[
+    block
+  ]
   return {
     header: { number: 7n, hash, parentHash: hash, timestampSeconds: 1 },
-    readings: [{ kind: 'balance', position, balance: block === 'same' ? 100n : 101n }],
+    readings: [
+      { kind: 'balance', position, balance: { same: 100n, falls: 99n, grows: 101n, moved: 101n, unseen: 101n }[block] },
+    ],
     attributions: new Map(attribution === undefined ? [] : [[positionKey(position), attribution]]),
     metadata: new Map<Token, never>(),
     finality: { safe: null, finalized: null },

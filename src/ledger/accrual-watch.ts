@@ -5,7 +5,7 @@ import type { StoredPosition } from './ledger-store.js'
 
 /** How many of the newest blocks are remembered for each token. */
 const WINDOW_BLOCKS = 20
-/** In so many of them a balance must have changed by itself before its token counts as accruing. */
+/** In so many of them a balance must have grown by itself, and in none fallen, before its token counts as accruing. */
 const ACCRUING_BLOCKS = 16
 /** Time on the chain between two records of a balance that grows by itself. */
 const SAMPLE_INTERVAL_SECONDS = 10 * 60
@@ -17,7 +17,7 @@ const WINDOW_MASK = 2 ** WINDOW_BLOCKS - 1
  * A record for each block would say nothing, and bury the changes that somebody made.
  */
 export class AccrualWatch {
-  /** Per token one bit for each of the newest blocks, the newest one lowest: whether it changed by itself. */
+  /** Per token one bit for each of the newest blocks, the newest one lowest: whether it grew by itself. */
   readonly #windows = new Map<Token, number>()
   readonly #sampledAtSeconds = new Map<string, number>()
 
@@ -32,11 +32,13 @@ export class AccrualWatch {
    * @returns the tokens that this block makes accruing.
    */
   observe(positions: ReadonlyMap<string, StoredPosition>, observation: BlockObservation): readonly Token[] {
-    const changed = changedByThemselves(positions, observation)
-    for (const token of changed) if (!this.#windows.has(token)) this.#windows.set(token, 0)
+    const { grew, fell } = changedByThemselves(positions, observation)
+    // A balance that falls by itself does not accrue: what was counted before tells nothing.
+    for (const token of fell) this.#windows.delete(token)
+    for (const token of grew) if (!fell.has(token) && !this.#windows.has(token)) this.#windows.set(token, 0)
     const found: Token[] = []
     for (const [token, window] of this.#windows) {
-      const next = ((window << 1) | (changed.has(token) ? 1 : 0)) & WINDOW_MASK
+      const next = ((window << 1) | (grew.has(token) ? 1 : 0)) & WINDOW_MASK
       if (bitsOf(next) >= ACCRUING_BLOCKS) found.push(token)
       if (next === 0 || bitsOf(next) >= ACCRUING_BLOCKS) this.#windows.delete(token)
       else this.#windows.set(token, next)
@@ -68,17 +70,20 @@ export function isWorthRecording(
 function changedByThemselves(
   positions: ReadonlyMap<string, StoredPosition>,
   { readings, attributions }: BlockObservation,
-): ReadonlySet<Token> {
-  const tokens = new Set<Token>()
+): { readonly grew: ReadonlySet<Token>; readonly fell: ReadonlySet<Token> } {
+  const grew = new Set<Token>()
+  const fell = new Set<Token>()
   for (const reading of readings) {
     if (reading.kind === 'failed') continue
     const key = positionKey(reading.position)
     const position = positions.get(key)
     if (position === undefined || position.token === 'native' || position.accruing) continue
     if (!position.covered || position.lastBalance === null || position.lastBalance === reading.balance) continue
-    if (attributions.get(key)?.transactionHashes.length === 0) tokens.add(position.token)
+    if (attributions.get(key)?.transactionHashes.length !== 0) continue
+    const found = reading.balance > position.lastBalance ? grew : fell
+    found.add(position.token)
   }
-  return tokens
+  return { grew, fell }
 }
 
 function bitsOf(window: number): number {

@@ -106,6 +106,11 @@ export interface HistoryCommit {
    * it would otherwise seem to go on from another balance at `to`.
    */
   readonly next?: HistoryRow | undefined
+  /**
+   * The headers from the one after `to` on, each the child of the one before, up to one that is kept: what tells that
+   * `to` is canonical where it is not final and no header of its own is kept.
+   */
+  readonly links?: readonly BlockHeader[] | undefined
 }
 
 export interface HistoryNote {

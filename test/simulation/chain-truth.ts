@@ -11,6 +11,8 @@ export interface TruthBlock {
 
 /** What a chain really is, for checking what was made of it. Blocks of every branch are known for ever. */
 export interface ChainTruth {
+  /** The chain was left alone for so long that its blocks were not all read. */
+  readonly mayBeSampled: boolean
   readonly chainId: bigint
   readonly head: TruthBlock
   block(hash: Hash): TruthBlock | undefined

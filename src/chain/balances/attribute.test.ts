@@ -17,6 +17,8 @@ const header = {
 } as const
 const solver = `0x${'a1'.repeat(20)}` as const
 const changes = [{ position: { chainId: 1n, token: 'native', solver } as const, delta: 5n }]
+const token = `0x${'70'.repeat(20)}` as const
+const ofToken = [{ position: { chainId: 1n, token, solver }, delta: 5n }]
 
 /** What a node says of the block: its receipts are the given ones, and a trace is not to be had. */
 function nodeWith(receipts: unknown): PlayedNode {
@@ -24,6 +26,7 @@ function nodeWith(receipts: unknown): PlayedNode {
     results: calls.map(({ method }) => {
       if (method === 'eth_chainId') return '0x1'
       if (method === 'eth_getBlockByHash') return { hash: header.hash, miner: solver, transactions: [] }
+      if (method === 'eth_getLogs') return []
       return method === 'eth_getBlockReceipts' ? receipts : null
     }),
   })
@@ -42,17 +45,20 @@ interface Attempt {
   readonly asked: readonly string[]
 }
 
-async function attempt(nodes: readonly PlayedNode[], isAhead: boolean): Promise<Attempt> {
+function connect(nodes: readonly PlayedNode[]) {
   const clock = new LeapingClock()
   const { transport, requests } = playNodes(clock, Object.fromEntries(nodes.map((node, index) => [`n${index}`, node])))
-  const client = new RpcClient({
-    chainId: 1n,
-    urls: nodes.map((_node, index) => `http://n${index}`),
+  const urls = nodes.map((_node, index) => `http://n${index}`)
+  const signal = new AbortController().signal
+  return {
     clock,
-    transport,
-    logger: silentLogger,
-    signal: new AbortController().signal,
-  })
+    requests,
+    client: new RpcClient({ chainId: 1n, urls, clock, transport, logger: silentLogger, signal }),
+  }
+}
+
+async function attempt(nodes: readonly PlayedNode[], isAhead: boolean): Promise<Attempt> {
+  const { clock, requests, client } = connect(nodes)
   await client.request('eth_chainId', [])
   const startedAtMs = clock.monotonicMs()
   const ahead = isAhead ? fetchBlockPapers(client, header, { timeoutMs: TIMEOUT_MS }) : null
@@ -86,5 +92,16 @@ describe('a block whose receipts are not to be had', () => {
     const { tookMs, attributed, asked } = await attempt([hanging, well], false)
     expect({ attributed, asked }).toEqual({ attributed: true, asked: ['n0', 'n1'] })
     expect(tookMs).toBeLessThanOrEqual(TIMEOUT_MS)
+  })
+})
+
+describe('a token balance that changed without a log', () => {
+  it.each([
+    ['came by itself where the receipts have none either', well, 1],
+    ['is left open where the receipts are not to be had', withoutReceipts, 0],
+  ])('%s', async (_case, node, attributed) => {
+    const { client } = connect([node])
+    const attributions = await attributeChanges(client, header, ofToken, { timeoutMs: TIMEOUT_MS })
+    expect(attributions.size).toBe(attributed)
   })
 })

@@ -29,7 +29,8 @@ type Attributions = ReadonlyMap<string, Attribution>
  * Costs one query for logs where only tokens changed, else the body and the receipts in one batch; the receipts, or the
  * traces, come on top only where something is left unexplained.
  *
- * @returns attributions by `positionKey`; `unexplained` is 0 only where the found movements add up to the change.
+ * @returns attributions by `positionKey`; `unexplained` is 0 only where the found movements add up to the change. A
+ * token's change that no log tells of has one only where the receipts were looked at.
  */
 export async function attributeChanges(
   client: RpcClient,
@@ -101,7 +102,12 @@ async function attributeByLogs(
     if (client.signal.aborted) throw error
     return null
   })
-  return complete === null ? attributions : attributeTokens(tokens, complete)
+  return complete === null ? onlyShown(attributions) : attributeTokens(tokens, complete)
+}
+
+/** Without receipts nothing proves that the node gave all logs: a change without one need not have come by itself. */
+function onlyShown(attributions: Attributions): Attributions {
+  return new Map([...attributions].filter(([, { transactionHashes }]) => transactionHashes.length > 0))
 }
 
 function attributeTokens(changes: readonly BalanceChange[], logs: readonly TransferLog[]): Attributions {

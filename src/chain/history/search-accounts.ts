@@ -11,7 +11,8 @@ export const UNPROVEN_BLOCKS_MAX = 128
 
 /**
  * Chains on which an account without code may lose its own currency in a block in which its nonce does not rise: accounts
- * are contracts there (zkSync and its kin), or a token contract moves the currency (Celo).
+ * are contracts there (zkSync and its kin), or a token contract moves the currency (Celo, Metis, Moonbeam and its kin), or
+ * modules beside the EVM do (Cosmos).
  */
 const UNPROVABLE_CHAINS: ReadonlySet<bigint> = new Set([
   324n, // zkSync Era
@@ -24,6 +25,16 @@ const UNPROVABLE_CHAINS: ReadonlySet<bigint> = new Set([
   42_220n, // Celo
   44_787n, // Celo Alfajores
   11_142_220n, // Celo Sepolia
+  1284n, // Moonbeam
+  1285n, // Moonriver
+  1287n, // Moonbase
+  1088n, // Metis
+  25n, // Cronos
+  338n, // Cronos testnet
+  2222n, // Kava
+  7700n, // Canto
+  9001n, // Evmos
+  1329n, // Sei
 ])
 
 export interface AccountSpan {
@@ -43,7 +54,8 @@ export interface AccountSteps {
  * Finds the changes of the chain's own currency by bisection. They are proven to be all of them for accounts without code
  * at both ends and at each block between in which the nonce rose: between two of those, code can come and go only by a
  * transaction of the account, which would raise its nonce. An address whose nonce is 0 throughout is taken for such an
- * account; only a contract made and destroyed there within one transaction could deceive this.
+ * account until it is seen to lose something: then it is a contract that is made and destroyed there, within one
+ * transaction, and may have been so at any time. One that lost only what it had received unseen deceives this.
  */
 export async function searchAccounts(
   reader: BlockReader,
@@ -71,8 +83,13 @@ export async function searchAccounts(
   return accounts.map((_, index) => {
     const own = steps.filter((step) => step.index === index)
     const narrow = own.every(({ low, high }) => high.number - low.number === 1n)
-    return { steps: own, exact: provable(index) && narrow && !coded.has(index) }
+    return { steps: own, exact: provable(index) && narrow && !coded.has(index) && !own.some(isTaken) }
   })
+}
+
+/** Whether something left an account that sent nothing: it does not take the account's own transaction to do that. */
+function isTaken({ low, high }: StateInterval): boolean {
+  return high.balance < low.balance && high.fingerprint === low.fingerprint
 }
 
 export interface PositionIntervals {

@@ -1,5 +1,6 @@
 import type { Address } from '../../model/address.js'
 import { positionKey } from '../../model/position.js'
+import type { Token } from '../../model/position.js'
 import type { StateInterval } from './bisect.js'
 import type { BlockPins } from './block-pins.js'
 import type { BlockReader } from './block-reader.js'
@@ -50,7 +51,8 @@ function addressIn(topic: string): Address {
 /**
  * The steps of token balances: read at every block that has a log of theirs, and proven to be all where each one is what
  * the block's logs add up to and nothing is left over at the end. What does not add up is bisected by balance alone,
- * which may miss changes that were undone.
+ * which may miss changes that were undone. A token that changed one balance without a log may have changed any: nothing is
+ * proven of its others.
  *
  * @param candidates null where the logs could not be had
  */
@@ -63,12 +65,13 @@ export async function searchTokens(
   const walks = tokens.map((token, index) => walk(reader, pins, { token, index, candidates, logs }))
   const wide = walks.flatMap(({ doubtful }) => doubtful)
   const positions = tokens.map(({ position }) => position)
+  const silent = new Set(positions.filter((_, index) => walks[index]?.doubtful.length !== 0).map(({ token }) => token))
   const found = await bisectPositions(reader, { positions, intervals: wide, provable: () => false })
-  return walks.map(({ steps, doubtful, readable }, index) => ({
+  return walks.map(({ token, steps, readable }, index) => ({
     steps: [...steps, ...found.filter((step) => step.index === index)].toSorted((a, b) =>
       a.high.number < b.high.number ? -1 : 1,
     ),
-    exact: candidates !== null && doubtful.length === 0 && readable && !isWithheld(tokens[index], withheld),
+    exact: candidates !== null && !silent.has(token) && readable && !isWithheld(tokens[index], withheld),
   }))
 }
 
@@ -88,6 +91,7 @@ interface TokenWalk extends Omit<TokenSearch, 'tokens' | 'withheld'> {
 }
 
 interface Walked {
+  readonly token: Token
   /** Explained by the logs of their block. */
   readonly steps: readonly StateInterval[]
   readonly doubtful: readonly StateInterval[]
@@ -118,5 +122,5 @@ function walk(reader: BlockReader, pins: BlockPins, { token, index, candidates, 
   if (low.balance !== balanceAfter) {
     doubtful.push({ index, low, high: { number: pins.to.number, balance: balanceAfter, fingerprint: 0n } })
   }
-  return { steps, doubtful, readable }
+  return { token: position.token, steps, doubtful, readable }
 }

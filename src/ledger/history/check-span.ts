@@ -7,6 +7,7 @@ import type { ChainTruth, Difference } from './compare-records.js'
 import type { HistoryFindings } from './history-source.js'
 import { searchSpan } from './history-scope.js'
 import type { HistoryScope } from './history-scope.js'
+import { recheckExtra } from './recheck-extra.js'
 
 /** Records of one position that are read at once. */
 const RECORDS_PAGE = 1000
@@ -95,8 +96,14 @@ async function compareAll(scope: HistoryScope, { searched, from, to, findings }:
     const records = idle ? [] : await readRecords(scope, position, truth.start.number + 1n, to.number)
     const start =
       truth === whole ? before.get(position.id) : (await scope.store.recordsAt([position.id], truth.start.number))[0]
-    const differences = compareRecords(truth, { before: start ?? null, records })
-    results.push({ kind: 'checked', target, truth, to, differences, records: records.length })
+    const stored = { before: start ?? null, records }
+    const rechecked = await recheckExtra(scope, { position, truth, stored })
+    if (rechecked === null) {
+      results.push(unreadable(target, undefined))
+      continue
+    }
+    const differences = compareRecords(rechecked, stored)
+    results.push({ kind: 'checked', target, truth: rechecked, to, differences, records: records.length })
   }
   return results
 }
@@ -131,7 +138,7 @@ function sameDifferences(one: readonly Difference[], other: readonly Difference[
   )
 }
 
-async function readRecords(
+export async function readRecords(
   { store }: HistoryScope,
   position: StoredPosition,
   from: bigint,

@@ -5,10 +5,11 @@ import { HistoryContradictionError } from '../ledger-store.js'
 import type { CoverageInterval, HistoryCommit, HistoryRow, StoredPosition } from '../ledger-store.js'
 import { countBlocks, cutRanges, intersectRanges, joinRanges, subtractRanges } from './block-ranges.js'
 import type { BlockRange } from './block-ranges.js'
-import { groupChanges } from './check-span.js'
+import { groupChanges, readRecords } from './check-span.js'
 import type { ChainTruth } from './compare-records.js'
 import { searchSpan } from './history-scope.js'
 import type { HistoryScope } from './history-scope.js'
+import { recheckExtra } from './recheck-extra.js'
 import { rowsBetween } from './repair-records.js'
 
 /** Blocks that are searched and stored at once: what a run that is broken off has to do again. */
@@ -113,6 +114,12 @@ function gapsOf(
   return { position, unseen, sampled, exact }
 }
 
+/** Positions that can be read from a block on. */
+interface Begin {
+  readonly block: bigint
+  readonly gaps: readonly Gaps[]
+}
+
 interface Start {
   readonly gaps: Gaps
   readonly balance: bigint
@@ -154,7 +161,7 @@ class Filling {
     this.#scope = scope
   }
 
-  /** Positions that are known at the block before go on from there; the others begin with this slice. */
+  /** Positions that are known at the block before go on from there; the others begin with it, or within. */
   async slice(all: readonly Gaps[], slice: BlockRange): Promise<void> {
     const meant = all.filter(
       ({ position, unseen, sampled }) =>
@@ -164,7 +171,47 @@ class Filling {
     const known = meant.filter((gaps) => gaps.exact.some(({ from, to }) => from <= before && before <= to))
     const begun = meant.filter((gaps) => !known.includes(gaps))
     if (known.length > 0) await this.#search(slice, before, await this.#storedStarts(known, before))
-    if (begun.length > 0) await this.#search(slice, slice.from, await this.#readStarts(begun, slice.from))
+    for (const { block, gaps } of await this.#findBegins(begun, slice)) {
+      await this.#search({ from: block, to: slice.to }, block, await this.#readStarts(gaps, block))
+    }
+  }
+
+  /**
+   * The oldest block of a slice at which each position can be read: a token has no balances before it was deployed, and
+   * a node may not have the oldest states. Positions that cannot be read at the slice's end are in none.
+   */
+  async #findBegins(all: readonly Gaps[], slice: BlockRange): Promise<readonly Begin[]> {
+    if (all.length === 0) return []
+    const first = await this.#split(all, slice.from)
+    if (first.unread.length === 0 || slice.from === slice.to) return [{ block: slice.from, gaps: first.read }]
+    const last = await this.#split(first.unread, slice.to)
+    const begins: Begin[] = [{ block: slice.from, gaps: first.read }]
+    const open = [{ low: slice.from, high: slice.to, gaps: last.read }]
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { low, high, gaps } = next
+      if (gaps.length === 0) continue
+      if (high - low === 1n) {
+        begins.push({ block: high, gaps })
+        continue
+      }
+      const middle = (low + high) / 2n
+      const { read, unread } = await this.#split(gaps, middle)
+      open.push({ low, high: middle, gaps: read }, { low: middle, high, gaps: unread })
+    }
+    return begins
+  }
+
+  /** Which positions can be read at a block, and which cannot. */
+  async #split(
+    all: readonly Gaps[],
+    block: bigint,
+  ): Promise<{ readonly read: readonly Gaps[]; readonly unread: readonly Gaps[] }> {
+    this.#scope.signal?.throwIfAborted()
+    const balances = await this.#read(all, await this.#scope.header(block))
+    return {
+      read: all.filter((_gaps, index) => balances[index] != null),
+      unread: all.filter((_gaps, index) => balances[index] == null),
+    }
   }
 
   async #storedStarts(known: readonly Gaps[], block: bigint): Promise<readonly Start[]> {
@@ -176,6 +223,7 @@ class Filling {
   }
 
   async #readStarts(begun: readonly Gaps[], block: bigint): Promise<readonly Start[]> {
+    if (begun.length === 0) return []
     const stored = await this.#stored(begun, block - 1n)
     const balances = await this.#read(begun, await this.#scope.header(block))
     return begun.flatMap((gaps, index) => {
@@ -228,12 +276,24 @@ class Filling {
       const { balance } = seen.reading
       const found = { start: from, startBalance, changes: changes.get(key) ?? [], coverage: seen.coverage }
       const complete = balanceWithin(found, end.number) === balance
-      const truth: ChainTruth = complete ? found : { ...found, coverage: 'sampled' }
+      const searched: ChainTruth = complete ? found : { ...found, coverage: 'sampled' }
+      const truth = await this.#recheck(gaps, searched, { from: start + 1n, to: end.number })
+      if (truth === null) {
+        this.unreadable.set(key, 'the block of a record that the search did not find could not be read')
+        continue
+      }
       pieces.push(...(await this.#piecesOf({ gaps, truth, told, slice, end, balance })))
     }
     for (let first = 0; first < pieces.length; first += PIECES_AT_ONCE) {
       await this.#store(pieces.slice(first, first + PIECES_AT_ONCE))
     }
+  }
+
+  /** What is to replace records of a sampled interval must not have missed what they say. */
+  async #recheck({ position, sampled }: Gaps, truth: ChainTruth, range: BlockRange): Promise<ChainTruth | null> {
+    if (truth.coverage !== 'exact' || !sampled.some((gap) => intersectRanges(gap, range))) return truth
+    const records = await readRecords(this.#scope, position, range.from, range.to)
+    return recheckExtra(this.#scope, { position, truth, stored: { before: null, records } })
   }
 
   /**
@@ -298,6 +358,7 @@ class Filling {
       reason: 'backfill',
       notes: [],
       next: await this.#nextOf(piece),
+      links: await this.#scope.linksAbove(to),
     }
   }
 

@@ -1,4 +1,4 @@
-import type { BlockHeader } from '../../model/block.js'
+import type { BlockHeader, BlockRef } from '../../model/block.js'
 import { RetryableError } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import { KEPT_HEADERS } from '../ledger-store.js'
@@ -24,6 +24,12 @@ export interface HistoryScope extends HistoryContext {
   readonly positions: readonly StoredPosition[]
   /** A block at or below the cursor: the stored one where it is kept, else the one that the nodes call canonical. */
   header(number: bigint): Promise<BlockHeader>
+  /**
+   * What leads from a block up to a stored one, for `HistoryCommit.links`.
+   *
+   * @returns undefined where the store needs none
+   */
+  linksAbove(block: BlockRef): Promise<readonly BlockHeader[] | undefined>
   /** Whether a block counts as canonical without its hash being stored. */
   isSettled(number: bigint): boolean
 }
@@ -44,13 +50,29 @@ export async function openScope(context: HistoryContext): Promise<HistoryScope> 
     })
   }
   const kept = new Map(headers.map((header) => [header.number, header]))
+  const isSettled = (number: bigint): boolean =>
+    number <= cursor.number - BigInt(KEPT_HEADERS) || (finality.finalized !== null && number <= finality.finalized)
+  // Pieces that end at the same blocks, or a few blocks apart, need the same ones again.
+  const fetched = new Map<bigint, Promise<BlockHeader>>()
+  const fetchOnce = (number: bigint): Promise<BlockHeader> => {
+    const known = fetched.get(number) ?? source.header(number)
+    fetched.set(number, known)
+    return known
+  }
   return {
     ...context,
     cursor,
     positions: await store.loadPositions(chainId, { inactive }),
-    isSettled: (number) =>
-      number <= cursor.number - BigInt(KEPT_HEADERS) || (finality.finalized !== null && number <= finality.finalized),
+    isSettled,
     header: async (number) => kept.get(number) ?? (await source.header(number)),
+    linksAbove: async ({ number }) => {
+      if (isSettled(number) || kept.has(number)) return undefined
+      const stored = headers.find((header) => header.number > number) ?? cursor
+      const between = Array.from({ length: Number(stored.number - number) - 1 }, (_, index) =>
+        fetchOnce(number + BigInt(index) + 1n),
+      )
+      return [...(await Promise.all(between)), stored]
+    },
   }
 }
 
@@ -71,7 +93,7 @@ export async function searchSpan(scope: HistoryScope, search: Omit<HistorySearch
  */
 export async function commitPiece(scope: HistoryScope, piece: Omit<HistoryCommit, 'chainId'>): Promise<void> {
   const { store, chainId } = scope
-  const commit = { ...piece, chainId }
+  const commit = { ...piece, chainId, links: await scope.linksAbove(piece.to) }
   if (commit.reason === 'sync') {
     await store.commitHistory(commit)
     scope.onCommitted?.()

@@ -1,12 +1,11 @@
-import { HistoryContradictionError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
+import { CursorMovedError, HistoryContradictionError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import type { CoverageInterval, HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
-import type { BlockRef } from '../../model/block.js'
+import type { BlockHeader, BlockRef } from '../../model/block.js'
 import type { CoverageKind } from '../../model/chain-event.js'
 import { appendChanges, noteChanges } from './announce-history.js'
 import type { HistoryChange } from './announce-history.js'
 import { toBytes, toHash } from './bytes.js'
-import { cursorMoved } from './chain-cursor.js'
 import { mergeCoverage } from './coverage-intervals.js'
 import type { Queryable } from './database.js'
 import { readCoverage, toBigInt } from './ledger-queries.js'
@@ -55,8 +54,8 @@ async function rewrite(
   blocks: CanonicalBlocks,
 ): Promise<{ readonly change: HistoryChange | null; readonly plan: HistoryPlan }> {
   checkRows(commit)
-  const cursor = await blocks.lock(commit.to)
-  if (cursor === null) throw cursorMoved(commit.chainId, commit.to)
+  const cursor = await blocks.lock(commit)
+  if (cursor === null) throw notCanonical(commit)
   const grew = await growCoverage(transaction, commit, cursor)
   const plan = await planRecords(transaction, commit, cursor)
   await checkEnd(transaction, commit, plan)
@@ -76,14 +75,33 @@ class CanonicalBlocks {
     this.#chainId = chainId
   }
 
-  async lock(block: BlockRef): Promise<bigint | null> {
-    const key = `${block.number}/${block.hash}`
+  async lock({ to, links = [] }: Pick<HistoryCommit, 'to' | 'links'>): Promise<bigint | null> {
+    const key = `${to.number}/${to.hash}`
     const known = this.#known.get(key)
     if (known !== undefined) return known
-    const cursor = await lockCanonical(this.#transaction, this.#chainId, block)
+    let cursor = await lockCanonical(this.#transaction, this.#chainId, to)
+    const top = links.at(-1)
+    if (cursor === null && top !== undefined && isLinked(to, links)) {
+      cursor = await lockCanonical(this.#transaction, this.#chainId, top)
+    }
     this.#known.set(key, cursor)
     return cursor
   }
+}
+
+/** Whether each header is the child of the one before, the first one of the block. */
+function isLinked(block: BlockRef, headers: readonly BlockHeader[]): boolean {
+  return headers.every((header, index) => {
+    const parent = index === 0 ? block : headers[index - 1]
+    return parent?.hash === header.parentHash && parent.number + 1n === header.number
+  })
+}
+
+function notCanonical({ chainId, to }: HistoryCommit): CursorMovedError {
+  return new CursorMovedError(
+    `chain ${chainId}: expected block ${to.number} (${to.hash}) to be one of the chain as it is stored, got nothing that tells so`,
+    { hint: 'The chain was reorganised meanwhile: the work goes on from what is stored now.' },
+  )
 }
 
 function checkRows({ positionId, from, to, records }: HistoryCommit): void {

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest'
 
 import { createTestDatabase } from '../support/test-database.js'
-import { follow } from '../integration/chain-fixture.js'
-import { startProxy } from '../integration/chain-proxy.js'
-import { CHAIN_ID, serve, wallet } from './support.js'
+import { follow } from './chain-fixture.js'
+import { startProxy } from './chain-proxy.js'
+import { CHAIN_ID, serve, wallet } from '../support/serve-model-chain.js'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
