@@ -366,7 +366,7 @@ class Filling {
   async #nextOf({ gaps, to, balance }: Piece): Promise<HistoryRow | undefined> {
     const { position, exact } = gaps
     if (exact.some((known) => known.from <= to.number && to.number <= known.to)) return undefined
-    const above = exact.filter(({ from }) => from > to.number).toSorted((one, two) => (one.from < two.from ? -1 : 1))[0]
+    const above = exact.toSorted((one, two) => (one.from < two.from ? -1 : 1)).find(({ from }) => from > to.number)
     if (above === undefined) return undefined
     const [record] = await this.#scope.store.recordsAt([position.id], above.from)
     if (record === undefined || record.blockNumber > to.number || record.balance === balance) return undefined
