@@ -52,8 +52,11 @@ function drawNativeAction(
       return draft.perform({ kind: 'withdrawal', to: wallet, amountGwei: BigInt(random.integer(1, 100_000_000)) })
     case 4:
       return draft.perform({ kind: 'produce', producer: wallet, reward: random.integer(0, 1) === 0 ? 0n : GIFT / 50n })
-    case 5:
-      return draft.perform({ kind: 'irregular', to: wallet, value: random.integer(0, 1) === 0 ? GIFT / 9n : -value })
+    case 5: {
+      // Nothing leaves an account without code but by its own transactions.
+      const given = random.integer(0, 1) === 0 || kind === 'plain'
+      return draft.perform({ kind: 'irregular', to: wallet, value: given ? GIFT / 9n : -value })
+    }
     case 6:
       if (kind === 'contract') return draft.perform({ kind: 'internal', from: wallet, to: other, value })
       return draft.perform({ kind: 'create', from: wallet, value })
