@@ -241,8 +241,10 @@ export class ChainLedger {
 
   async #rollBack(ancestor: BlockHeader): Promise<void> {
     const cursor = this.#cursorOrThrow()
-    const plan = await planRollback(this.#store, this.#chainId, ancestor)
-    await this.#store.commitRollback({ chainId: this.#chainId, cursor, ancestor, ...plan })
+    const chainId = this.#chainId
+    const plan = await this.#store.commitRollback({ chainId, cursor, ancestor }, (records) =>
+      planRollback(records, chainId, ancestor),
+    )
     const kept = this.#headers.filter((header) => header.number <= ancestor.number)
     // A reorganisation deeper than the kept headers leaves none of them: the ancestor is where it goes on.
     this.#headers = kept.length > 0 ? kept : [ancestor]

@@ -150,10 +150,17 @@ export interface RollbackCommit {
   /** The cursor before the rollback. */
   readonly cursor: BlockRef
   readonly ancestor: BlockHeader
+}
+
+/** What a rollback takes back. */
+export interface RollbackPlan {
   /** The records that stand again, by position; null where none is left. */
   readonly standing: ReadonlyMap<bigint, StoredRecord | null>
   readonly events: readonly TidemarkEvent[]
 }
+
+/** The records as they are while a rollback is under way. */
+export type RollbackRecords = Pick<LedgerStore, 'recordsAbove' | 'recordsAt'>
 
 export interface GapCommit {
   readonly chainId: bigint
@@ -175,7 +182,11 @@ export interface LedgerStore {
   /** Stores the genesis hash and the first headers; the last of them, if any, becomes the cursor. */
   commitStart(chainId: bigint, genesisHash: Hash | null, headers: readonly BlockHeader[]): Promise<void>
   commitBlock(commit: BlockCommit): Promise<void>
-  commitRollback(commit: RollbackCommit): Promise<void>
+  /** @param plan is made while nobody else can write records of the chain */
+  commitRollback(
+    commit: RollbackCommit,
+    plan: (records: RollbackRecords) => Promise<RollbackPlan>,
+  ): Promise<RollbackPlan>
   commitGap(commit: GapCommit): Promise<void>
   commitSpan(commit: SpanCommit): Promise<void>
   /**
