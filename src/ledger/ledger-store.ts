@@ -55,6 +55,8 @@ export interface BlockCommit {
   readonly metadata: ReadonlyMap<Token, TokenMetadata>
   /** Tokens found to grow by themselves: from this block on their positions' coverage is `sampled`. */
   readonly accruing: readonly Token[]
+  /** Tokens that do so no more: from this block on their positions' coverage is `exact`. */
+  readonly settled: readonly Token[]
   readonly events: readonly TidemarkEvent[]
 }
 

@@ -59,6 +59,7 @@ export const blockCommit = (
   stale: [],
   metadata: new Map(),
   accruing: [],
+  settled: [],
   events: [],
   ...change,
 })

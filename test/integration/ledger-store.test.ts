@@ -130,6 +130,25 @@ describe('a block', () => {
     expect(await fixture.coverage(fixture.erc20)).toBe('exact 10-11, sampled 12-12, sampled 14-')
   })
 
+  it('covers a token exactly again from the block on in which it accrues no more', async () => {
+    await started(5n, 6n)
+    await fixture.store.commitBlock(blockCommit(header(10n), header(11n), { accruing: [token] }))
+    await fixture.store.commitBlock(blockCommit(header(11n), header(12n), { settled: [token] }))
+    expect(await fixture.coverage(fixture.erc20)).toBe('exact 10-10, sampled 11-11, exact 12-')
+    expect(await fixture.coverage(fixture.native)).toBe('exact 10-')
+    expect((await fixture.store.loadPositions(chainId)).map((position) => position.accruing)).toEqual([false, false])
+  })
+
+  it('opens a position exact when its token is found to accrue no more in that very block', async () => {
+    await started(5n, 6n)
+    const stale = [{ positionId: fixture.erc20, reason: 'it reverted' }]
+    await fixture.store.commitBlock(blockCommit(header(10n), header(11n), { accruing: [token] }))
+    await fixture.store.commitBlock(blockCommit(header(11n), header(12n), { stale }))
+    const opened = [fixture.erc20]
+    await fixture.store.commitBlock(blockCommit(header(12n), header(13n), { opened, settled: [token] }))
+    expect(await fixture.coverage(fixture.erc20)).toBe('exact 10-10, sampled 11-11, exact 13-')
+  })
+
   it('opens a position sampled when its token is found to accrue in the very block of its start', async () => {
     await fixture.store.commitBlock(
       blockCommit(header(9n), header(10n), {
