@@ -212,14 +212,18 @@ describe('an endpoint that answers out of another block', () => {
     { timeout: SLOW_TEST_MS },
     async () => {
       const lying = await chain.proxy([{ kind: 'no-state-override' }])
-      const well = await chain.proxy([{ kind: 'no-state-override' }])
-      const follower = await chain.follow({ rpcUrls: [lying.rpcUrl, well.rpcUrl] })
+      // Two that contradict each other for good store nothing, and say so: it takes a third one to tell who lies.
+      const well = [
+        await chain.proxy([{ kind: 'no-state-override' }]),
+        await chain.proxy([{ kind: 'no-state-override' }]),
+      ]
+      const follower = await chain.follow({ rpcUrls: [lying.rpcUrl, ...well.map(({ rpcUrl }) => rpcUrl)] })
       expect(modesOf(follower)).toContain('single')
       // Out of the next block: there is one while blocks are caught up with.
       const injected = lying.inject({ kind: 'other-block', shift: 1, methods: ['eth_getBalance'] })
-      for (let round = 0; round < 8 && injected.count < TIMES; round += 1)
-        await follower.reached(await chain.minePayments(4))
-      expect(injected.count).toBeGreaterThanOrEqual(TIMES)
+      for (let round = 0; round < 4; round += 1) await follower.reached(await chain.minePayments(4))
+      // Who was outvoted is not asked first any more.
+      expect(injected.count).toBeGreaterThan(0)
       await chain.expectTruth(follower)
     },
   )
