@@ -5,6 +5,7 @@ import type { Attribution, BlockObservation } from '../model/chain-event.js'
 import { positionKey } from '../model/position.js'
 import type { Hash, Token } from '../model/position.js'
 import { AccrualWatch, isWorthRecording } from './accrual-watch.js'
+import type { AccrualFindings } from './accrual-watch.js'
 import type { StoredPosition } from './ledger-store.js'
 
 const token: Address = `0x${'70'.repeat(20)}`
@@ -24,7 +25,9 @@ const held: StoredPosition = {
 const byItself: Attribution = { transactionHashes: [], cause: 'rebase', unexplained: 1n }
 const byTransaction: Attribution = { transactionHashes: [hash], cause: 'unknown', unexplained: 1n }
 
-type Block = 'grows' | 'falls' | 'moved' | 'same' | 'unseen'
+type Block = 'grows' | 'falls' | 'moved' | 'explained' | 'same' | 'unseen'
+/** Blocks without a change by itself after which a token is an ordinary one. */
+const SETTLED = 100
 
 describe('AccrualWatch', () => {
   it('finds a token that changes by itself in sixteen of twenty blocks', () => {
@@ -45,9 +48,8 @@ describe('AccrualWatch', () => {
     expect(run(times(40, 'moved'))).not.toContain(1)
   })
 
-  it('passes over a token that falls by itself now and then', () => {
-    const pattern: readonly Block[] = [...times<Block>(15, 'grows'), 'falls']
-    expect(run(times(10, pattern).flat())).not.toContain(1)
+  it('passes over one that falls by itself now and then', () => {
+    expect(run(times(40, [...times<Block>(14, 'grows'), 'falls'] satisfies readonly Block[]).flat())).not.toContain(1)
   })
 
   it('takes nothing from blocks whose transactions could not be looked at', () => {
@@ -61,6 +63,33 @@ describe('AccrualWatch', () => {
     ['a token that is known as accruing', { accruing: true }],
   ])('passes over %s', (_name, change) => {
     expect(run(times(40, 'grows'), { ...held, ...change })).not.toContain(1)
+  })
+})
+
+describe('AccrualWatch of an accruing token', () => {
+  const accruing: StoredPosition = { ...held, accruing: true }
+
+  it('takes it back when all its changes are explained for a hundred blocks', () => {
+    const settled = settle([...times<Block>(SETTLED - 1, 'same'), 'grows', ...times<Block>(60, 'same')], accruing)
+    expect(settled).not.toContain(1)
+    expect(settle([...times<Block>(60, 'same'), ...times<Block>(40, 'explained')], accruing)).toEqual([
+      ...times(SETTLED - 1, 0),
+      1,
+    ])
+  })
+
+  it.each<[string, Partial<StoredPosition>, Block]>([
+    ['grows', {}, 'grows'],
+    ['is moved by what logs do not tell', {}, 'moved'],
+    ['cannot be looked at', {}, 'unseen'],
+    ['is not covered', { covered: false }, 'same'],
+    ['is not accruing', { accruing: false }, 'same'],
+  ])('leaves it as it is while it %s', (_name, change, block) => {
+    expect(settle(times(3 * SETTLED, block), { ...accruing, ...change })).not.toContain(1)
+  })
+
+  it('does not learn from a wallet that has none of it', () => {
+    expect(settle(times(3 * SETTLED, 'same'), { ...accruing, lastBalance: 0n })).not.toContain(1)
   })
 })
 
@@ -84,20 +113,36 @@ describe('isWorthRecording', () => {
 
 /** How many tokens each block makes accruing. */
 function run(blocks: readonly Block[], position: StoredPosition = held): readonly number[] {
-  const watch = new AccrualWatch()
+  return observeAll(blocks, position).map(({ accruing }) => accruing.length)
+}
+
+/** How many tokens each block makes ordinary ones again. */
+function settle(blocks: readonly Block[], position: StoredPosition): readonly number[] {
+  return observeAll(blocks, position).map(({ settled }) => settled.length)
+}
+
+function observeAll(blocks: readonly Block[], position: StoredPosition): readonly AccrualFindings[] {
+  const accruals = new AccrualWatch()
   const positions = new Map([[positionKey(position), position]])
-  return blocks.map((block) => watch.observe(positions, observe(position, block)).length)
+  return blocks.map((block) => accruals.observe(positions, observe(position, block)))
+}
+
+const attributionOf: Readonly<Record<Block, Attribution | undefined>> = {
+  grows: byItself,
+  falls: byItself,
+  moved: byTransaction,
+  explained: { ...byTransaction, unexplained: 0n },
+  same: undefined,
+  unseen: undefined,
 }
 
 function observe(position: StoredPosition, block: Block): BlockObservation {
-  const attribution = { grows: byItself, falls: byItself, moved: byTransaction, same: undefined, unseen: undefined }[
-    block
-  ]
+  const attribution = attributionOf[block]
+  const last = position.lastBalance ?? 100n
+  const balance = block === 'same' ? last : block === 'falls' ? last - 1n : last + 1n
   return {
     header: { number: 7n, hash, parentHash: hash, timestampSeconds: 1 },
-    readings: [
-      { kind: 'balance', position, balance: { same: 100n, falls: 99n, grows: 101n, moved: 101n, unseen: 101n }[block] },
-    ],
+    readings: [{ kind: 'balance', position, balance }],
     attributions: new Map(attribution === undefined ? [] : [[positionKey(position), attribution]]),
     metadata: new Map<Token, never>(),
     finality: { safe: null, finalized: null },

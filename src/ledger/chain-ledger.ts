@@ -163,7 +163,7 @@ export class ChainLedger {
   async #applyBlock(observation: BlockObservation): Promise<number> {
     const { header, finality, metadata } = observation
     if (this.#unproven) await this.#proveStored(doubtfulInBlock(this.#positions, observation))
-    const accruing = this.#accruals.observe(this.#positions, observation)
+    const { accruing, settled } = this.#accruals.observe(this.#positions, observation)
     const decision = decideBlock(this.#positions, observation, this.#accruals.sampledAtSeconds)
     const commit: BlockCommit = {
       chainId: this.#chainId,
@@ -172,8 +172,9 @@ export class ChainLedger {
       finality,
       metadata,
       accruing,
+      settled,
       ...decision,
-      events: [...decision.events, ...describeTokens(this.#positions, { metadata, accruing })],
+      events: [...decision.events, ...describeTokens(this.#positions, { metadata, accruing, settled })],
     }
     await this.#store.commitBlock(commit)
     this.#headers.push(header)
@@ -181,6 +182,9 @@ export class ChainLedger {
     this.#finality = finality
     for (const token of accruing) {
       this.#logger.info({ token, block: header.number.toString() }, 'token grows by itself, its balances are sampled')
+    }
+    for (const token of settled) {
+      this.#logger.info({ token, block: header.number.toString() }, 'token grows by itself no more')
     }
     this.#remember(commit)
     const [stale] = commit.stale
@@ -241,8 +245,10 @@ export class ChainLedger {
 
   async #rollBack(ancestor: BlockHeader): Promise<void> {
     const cursor = this.#cursorOrThrow()
-    const plan = await planRollback(this.#store, this.#chainId, ancestor)
-    await this.#store.commitRollback({ chainId: this.#chainId, cursor, ancestor, ...plan })
+    const chainId = this.#chainId
+    const plan = await this.#store.commitRollback({ chainId, cursor, ancestor }, (records) =>
+      planRollback(records, chainId, ancestor),
+    )
     const kept = this.#headers.filter((header) => header.number <= ancestor.number)
     // A reorganisation deeper than the kept headers leaves none of them: the ancestor is where it goes on.
     this.#headers = kept.length > 0 ? kept : [ancestor]
@@ -276,7 +282,8 @@ export class ChainLedger {
         commit.opened.length +
         commit.stale.length +
         commit.metadata.size +
-        commit.accruing.length ===
+        commit.accruing.length +
+        commit.settled.length ===
       0
     )
       return
@@ -293,7 +300,7 @@ export class ChainLedger {
     }
     for (const id of commit.opened) update(id, { covered: true, fresh: false, staleReason: null })
     for (const { positionId, reason } of commit.stale) update(positionId, { covered: false, staleReason: reason })
-    if (commit.metadata.size + commit.accruing.length > 0) this.#outdated = true
+    if (commit.metadata.size + commit.accruing.length + commit.settled.length > 0) this.#outdated = true
   }
 
   async #load(): Promise<Map<string, StoredPosition>> {

@@ -48,15 +48,23 @@ describe('describeTokens', () => {
   it('tells that a token became accruing', () => {
     expect(tell([held], undefined, [token])).toMatchObject([{ data: { accruing: true, ...known } }])
   })
+
+  it('tells that a token is accruing no more', () => {
+    const accruing = { ...held, accruing: true }
+    expect(tell([accruing], undefined, [], [token])).toMatchObject([{ data: { accruing: false, ...known } }])
+    expect(tell([accruing], known)).toEqual([])
+  })
 })
 
 function tell(
   positions: readonly StoredPosition[],
   read: TokenMetadata | undefined,
   accruing: readonly Token[] = [],
+  settled: readonly Token[] = [],
 ): readonly TidemarkEvent[] {
   return describeTokens(new Map(positions.map((position) => [positionKey(position), position])), {
     metadata: new Map(read === undefined ? [] : [[token, read]]),
     accruing,
+    settled,
   })
 }

@@ -9,6 +9,8 @@ export interface TokenFindings {
   readonly metadata: ReadonlyMap<Token, TokenMetadata>
   /** Tokens that this block makes accruing. */
   readonly accruing: readonly Token[]
+  /** Accruing tokens that this block makes ordinary ones again. */
+  readonly settled: readonly Token[]
 }
 
 /**
@@ -17,17 +19,17 @@ export interface TokenFindings {
  */
 export function describeTokens(
   positions: ReadonlyMap<string, StoredPosition>,
-  { metadata, accruing }: TokenFindings,
+  { metadata, accruing, settled }: TokenFindings,
 ): readonly TidemarkEvent[] {
-  if (metadata.size + accruing.length === 0) return []
+  if (metadata.size + accruing.length + settled.length === 0) return []
   const events = new Map<Token, TidemarkEvent>()
   for (const position of positions.values()) {
     const { chainId, token } = position
     if (events.has(token) || position.fresh) continue
     const merged = mergeMetadata(position.metadata, metadata.get(token))
-    const turned = accruing.includes(token)
-    if (!turned && sameMetadata(merged, position.metadata)) continue
-    const data = { chainId, tokenAddress: token, accruing: turned || position.accruing, ...merged }
+    const grows = accruing.includes(token) || (position.accruing && !settled.includes(token))
+    if (grows === position.accruing && sameMetadata(merged, position.metadata)) continue
+    const data = { chainId, tokenAddress: token, accruing: grows, ...merged }
     events.set(token, { type: 'token.changed', data })
   }
   return [...events.values()]

@@ -55,6 +55,8 @@ export interface BlockCommit {
   readonly metadata: ReadonlyMap<Token, TokenMetadata>
   /** Tokens found to grow by themselves: from this block on their positions' coverage is `sampled`. */
   readonly accruing: readonly Token[]
+  /** Tokens that do so no more: from this block on their positions' coverage is `exact`. */
+  readonly settled: readonly Token[]
   readonly events: readonly TidemarkEvent[]
 }
 
@@ -150,10 +152,17 @@ export interface RollbackCommit {
   /** The cursor before the rollback. */
   readonly cursor: BlockRef
   readonly ancestor: BlockHeader
+}
+
+/** What a rollback takes back. */
+export interface RollbackPlan {
   /** The records that stand again, by position; null where none is left. */
   readonly standing: ReadonlyMap<bigint, StoredRecord | null>
   readonly events: readonly TidemarkEvent[]
 }
+
+/** The records as they are while a rollback is under way. */
+export type RollbackRecords = Pick<LedgerStore, 'recordsAbove' | 'recordsAt'>
 
 export interface GapCommit {
   readonly chainId: bigint
@@ -175,7 +184,11 @@ export interface LedgerStore {
   /** Stores the genesis hash and the first headers; the last of them, if any, becomes the cursor. */
   commitStart(chainId: bigint, genesisHash: Hash | null, headers: readonly BlockHeader[]): Promise<void>
   commitBlock(commit: BlockCommit): Promise<void>
-  commitRollback(commit: RollbackCommit): Promise<void>
+  /** @param plan is made while nobody else can write records of the chain */
+  commitRollback(
+    commit: RollbackCommit,
+    plan: (records: RollbackRecords) => Promise<RollbackPlan>,
+  ): Promise<RollbackPlan>
   commitGap(commit: GapCommit): Promise<void>
   commitSpan(commit: SpanCommit): Promise<void>
   /**

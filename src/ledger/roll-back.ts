@@ -1,16 +1,16 @@
 import type { BlockHeader } from '../model/block.js'
 import type { RevertedItem, TidemarkEvent } from '../model/event.js'
-import type { LedgerStore, RollbackCommit, StoredRecord } from './ledger-store.js'
+import type { RollbackPlan, RollbackRecords, StoredRecord } from './ledger-store.js'
 
 /**
  * Works out what a reorganisation takes back: the records above the ancestor leave history, and the newest record at or
  * below it stands again.
  */
 export async function planRollback(
-  store: Pick<LedgerStore, 'recordsAbove' | 'recordsAt'>,
+  store: RollbackRecords,
   chainId: bigint,
   ancestor: BlockHeader,
-): Promise<Pick<RollbackCommit, 'standing' | 'events'>> {
+): Promise<RollbackPlan> {
   const orphaned = await store.recordsAbove(chainId, ancestor.number)
   const byPosition = groupByPosition(orphaned)
   const remaining = await store.recordsAt([...byPosition.keys()], ancestor.number)

@@ -319,6 +319,20 @@ describe('the history of a ledger', () => {
       expect(await reader.currentBalance(one)).toMatchObject({ balance: 3n, verified: { number: 25n } })
     })
 
+    it('searches once more for all differences of some blocks at once', async () => {
+      const chain = new PaperChain([
+        [one, steps],
+        [two, steps],
+      ])
+      await follow(chain, 10n, 25n)
+      await tamper('delete from tidemark.balance_record where block_number = 15')
+      const before = chain.searches.length
+      expect(await verify(chain)).toMatchObject({ missing: 2, repaired: 2 })
+      const whole = { from: 10n, to: 25n, positions: 2 }
+      expect(chain.searches.slice(before)).toEqual([whole, whole])
+      for (const position of both) expect(await records(position)).toEqual(chain.expected(position, 10n, 25n))
+    })
+
     it('looks before the range when its first balance is wrong already', async () => {
       const chain = new PaperChain([[one, steps]])
       await follow(chain, 10n, 25n)
@@ -446,6 +460,24 @@ describe('the history of a ledger', () => {
       await tamper('delete from tidemark.balance_record where block_number = 12')
       expect(await ledger.sync(chain.observe(1000n, both))).toEqual({ positions: 2, defects: 1, repaired: 1 })
       expect(await records(one)).toEqual(chain.expected(one, 10n, 1000n))
+    })
+
+    it('searches for all that is wrong at once, and further back only for what lies there', async () => {
+      const chain = new PaperChain([
+        [one, steps.slice(0, 2)],
+        [two, [[990n, 4n]]],
+      ])
+      const ledger = await follow(chain, 10n, 1000n)
+      await tamper('delete from tidemark.balance_record where block_number in (12, 990)')
+      const before = chain.searches.length
+      expect(await ledger.sync(chain.observe(1000n, both))).toEqual({ positions: 2, defects: 2, repaired: 2 })
+      expect(chain.searches.slice(before)).toEqual([
+        { from: 744n, to: 1000n, positions: 2 },
+        { from: 232n, to: 744n, positions: 1 },
+        { from: 10n, to: 232n, positions: 1 },
+      ])
+      expect(await records(one)).toEqual(chain.expected(one, 10n, 1000n))
+      expect(await records(two)).toEqual(chain.expected(two, 10n, 1000n))
     })
 
     it('does not take a wrong stored balance for a change after a restart', async () => {

@@ -59,6 +59,7 @@ export const blockCommit = (
   stale: [],
   metadata: new Map(),
   accruing: [],
+  settled: [],
   events: [],
   ...change,
 })
@@ -152,8 +153,7 @@ export async function openStore(): Promise<StoreFixture> {
       return intervals.map(({ kind, from, to }) => `${kind} ${from}-${to ?? ''}`).join(', ')
     },
     async rollBack(cursor, ancestor) {
-      const plan = await planRollback(store, chainId, ancestor)
-      await store.commitRollback({ chainId, cursor, ancestor, ...plan })
+      await store.commitRollback({ chainId, cursor, ancestor }, (records) => planRollback(records, chainId, ancestor))
     },
     async close() {
       await database.close()

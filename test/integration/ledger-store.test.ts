@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import type { HistoryRow, StoredPosition } from '../../src/ledger/ledger-store.js'
+import { planRollback } from '../../src/ledger/roll-back.js'
+import { commitRollback } from '../../src/storage/postgres/commit-rollback.js'
 import {
   blockCommit,
   chainId,
@@ -100,25 +102,15 @@ describe('a block', () => {
   it('is refused when the balance it builds on was put right while it waited for the chain', async () => {
     await started(5n, 6n)
     let block: Promise<void> | undefined
-    await fixture.database.transaction(async (transaction) => {
-      await transaction.query({ name: 'hold', text: 'select from tidemark.chain for update' })
+    await whileWaiting(() => {
       block = fixture.store.commitBlock(
         blockCommit(header(10n), header(11n), { records: [record(fixture.native, 9n, 5n)] }),
       )
       block.catch(() => undefined)
-      let waiting: readonly object[] = []
-      while (waiting.length === 0) {
-        waiting = await transaction.query({
-          name: 'waiting',
-          text: `select from pg_locks where not granted and locktype in ('transactionid', 'tuple')`,
-        })
-      }
-      await transaction.query({
-        name: 'put-right',
-        text: `update tidemark.position set balance = 4 where id = ${fixture.native}`,
-      })
-      await transaction.query({ name: 'tell', text: 'update tidemark.chain set rewrites = rewrites + 1' })
-    })
+    }, [
+      `update tidemark.position set balance = 4 where id = ${fixture.native}`,
+      'update tidemark.chain set rewrites = rewrites + 1',
+    ])
     await expect(block).rejects.toMatchObject({ code: 'cursor_moved' })
     expect(await fixture.records(fixture.native)).toEqual([[10n, 5n, null]])
   })
@@ -136,6 +128,25 @@ describe('a block', () => {
     )
     await fixture.store.commitBlock(blockCommit(header(13n), header(14n), { opened: [fixture.erc20] }))
     expect(await fixture.coverage(fixture.erc20)).toBe('exact 10-11, sampled 12-12, sampled 14-')
+  })
+
+  it('covers a token exactly again from the block on in which it accrues no more', async () => {
+    await started(5n, 6n)
+    await fixture.store.commitBlock(blockCommit(header(10n), header(11n), { accruing: [token] }))
+    await fixture.store.commitBlock(blockCommit(header(11n), header(12n), { settled: [token] }))
+    expect(await fixture.coverage(fixture.erc20)).toBe('exact 10-10, sampled 11-11, exact 12-')
+    expect(await fixture.coverage(fixture.native)).toBe('exact 10-')
+    expect((await fixture.store.loadPositions(chainId)).map((position) => position.accruing)).toEqual([false, false])
+  })
+
+  it('opens a position exact when its token is found to accrue no more in that very block', async () => {
+    await started(5n, 6n)
+    const stale = [{ positionId: fixture.erc20, reason: 'it reverted' }]
+    await fixture.store.commitBlock(blockCommit(header(10n), header(11n), { accruing: [token] }))
+    await fixture.store.commitBlock(blockCommit(header(11n), header(12n), { stale }))
+    const opened = [fixture.erc20]
+    await fixture.store.commitBlock(blockCommit(header(12n), header(13n), { opened, settled: [token] }))
+    expect(await fixture.coverage(fixture.erc20)).toBe('exact 10-10, sampled 11-11, exact 13-')
   })
 
   it('opens a position sampled when its token is found to accrue in the very block of its start', async () => {
@@ -509,6 +520,40 @@ describe('a rollback', () => {
     expect(await find()).toMatchObject({ fresh: true, covered: false, lastBalance: 3n })
   })
 
+  it('tells of the record that stands when it is done, not of what stood before it had the chain to itself', async () => {
+    await fixture.store.commitBlock(
+      blockCommit(header(10n), header(11n), { records: [record(fixture.native, 7n, 5n)] }),
+    )
+    let done: Promise<void> | undefined
+    await whileWaiting(
+      () => (done = fixture.rollBack(header(11n), header(10n))),
+      [`update tidemark.balance_record set balance = 4 where position_id = ${fixture.native} and block_number = 10`],
+    )
+    await done
+    const reverted = (await fixture.log.read(0n, 100)).filter((event) => event.type === 'balance.reverted')
+    expect(reverted).toMatchObject([{ data: { items: [{ balance: 4n, blockNumber: 10n }] } }])
+  })
+
+  it('reads no records of other chains, however many there are above the same number', async () => {
+    await fixture.store.commitBlock(
+      blockCommit(header(10n), header(11n), { records: [record(fixture.native, 7n, 5n)], events: [changedEvent] }),
+    )
+    await fillOtherChain(20_000)
+    const looked = await fixture.database.transaction(async (transaction) => {
+      await commitRollback(transaction, { chainId, cursor: header(11n), ancestor: header(10n) }, (records) =>
+        planRollback(records, chainId, header(10n)),
+      )
+      return transaction.query<{ rows: string }>({
+        name: 'rows-looked-at',
+        text: `select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as rows
+               from pg_stat_xact_user_tables where relname = 'balance_record'`,
+      })
+    })
+    expect(Number(looked[0]?.rows)).toBeGreaterThan(0)
+    expect(Number(looked[0]?.rows)).toBeLessThan(100)
+    expect(await fixture.records(fixture.native)).toEqual([[10n, 5n, null]])
+  })
+
   it('takes back what counted as final when it goes behind it', async () => {
     await fixture.store.commitFinality(chainId, { safe: 10n, finalized: 10n })
     await fixture.rollBack(header(10n), header(8n))
@@ -561,3 +606,42 @@ describe('reading back', () => {
     expect(text).not.toContain('Seq Scan on balance_record')
   })
 })
+
+/** Records of one position of another chain, one for each block from 1 on. */
+async function fillOtherChain(count: number): Promise<void> {
+  const other = 2n
+  await fixture.watchList.applyConfiguration({
+    chains: [
+      { chainId, name: 'Test', tokens: [token] },
+      { chainId: other, name: 'Other', tokens: [] },
+    ],
+    solvers: [{ address: solver, label: 'hot' }],
+  })
+  const [position] = await fixture.store.loadPositions(other)
+  await fixture.database.query({
+    name: 'fill-other-chain',
+    text: `
+      insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance, transaction_hashes,
+        unexplained)
+      select $1, number, decode(lpad(to_hex(number), 64, '0'), 'hex'), now(), number, '{}', 0
+      from generate_series(1, $2::bigint) as number`,
+    values: [position?.id, count],
+  })
+  await fixture.database.query({ name: 'analyze', text: 'analyze tidemark.balance_record' })
+}
+
+/** Runs statements while what was started waits for the chain that they hold. */
+async function whileWaiting(start: () => void, statements: readonly string[]): Promise<void> {
+  await fixture.database.transaction(async (transaction) => {
+    await transaction.query({ name: 'hold', text: 'select from tidemark.chain for update' })
+    start()
+    let waiting: readonly object[] = []
+    while (waiting.length === 0) {
+      waiting = await transaction.query({
+        name: 'waiting',
+        text: `select from pg_locks where not granted and locktype in ('transactionid', 'tuple')`,
+      })
+    }
+    for (const [index, text] of statements.entries()) await transaction.query({ name: `meanwhile-${index}`, text })
+  })
+}

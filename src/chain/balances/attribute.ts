@@ -43,7 +43,12 @@ export async function attributeChanges(
   const tokens = changes.filter((change) => !isNative(change))
   const interest = interestOf(changes, tokens)
   if (natives.length === 0 && ahead === null) return attributeByLogs(query, { tokens, interest })
-  const papers = await fetchPapers(query, ahead)
+  const papers = await fetchPapers(query, ahead).catch((error: unknown) => {
+    if (client.signal.aborted || tokens.length === 0) throw error
+    return null
+  })
+  // A node that has no receipts may well have logs.
+  if (papers === null) return attributeByLogs(query, { tokens, interest })
   const activity = readBlockActivity(papers, interest)
   const attributions = await attributeNatives(query, { changes: natives, activity })
   return new Map([...attributions, ...attributeTokens(tokens, activity.logs)])

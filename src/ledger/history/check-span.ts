@@ -119,16 +119,49 @@ async function truthSince(scope: HistoryScope, truth: ChainTruth, since: bigint)
   }
 }
 
+type Checked = Extract<CheckResult, { kind: 'checked' }>
+
 /**
- * The result if the chain says the same once more, as `unreadable` otherwise: one wrong answer of a node must not rewrite
- * what is right. Without differences there is nothing to confirm.
+ * Each result if the chain says the same once more, as `unreadable` otherwise: one wrong answer of a node must not
+ * rewrite what is right. Without differences there is nothing to confirm. Those of the same blocks are searched at once.
  */
-export async function confirm(scope: HistoryScope, result: CheckResult): Promise<CheckResult> {
-  if (result.kind !== 'checked' || result.differences.length === 0) return result
-  const { target, truth, to } = result
-  const [again] = await checkSpan(scope, { targets: [target], from: truth.start, to })
-  if (again?.kind === 'checked' && sameDifferences(result.differences, again.differences)) return again
-  return { kind: 'unreadable', target, reason: 'two searches of the same blocks did not agree' }
+export async function confirmAll(
+  scope: HistoryScope,
+  results: readonly CheckResult[],
+): Promise<readonly CheckResult[]> {
+  const groups = new Map<string, [Checked, ...Checked[]]>()
+  for (const result of results) {
+    if (result.kind !== 'checked' || result.differences.length === 0) continue
+    const key = `${result.truth.start.hash} ${result.to.hash}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [result])
+    else group.push(result)
+  }
+  const confirmed = new Map<CheckResult, CheckResult>()
+  for (const group of groups.values()) {
+    for (const [result, answer] of await confirmGroup(scope, group)) confirmed.set(result, answer)
+  }
+  return results.map((result) => confirmed.get(result) ?? result)
+}
+
+/** @param group results of the same blocks */
+async function confirmGroup(
+  scope: HistoryScope,
+  group: readonly [Checked, ...Checked[]],
+): Promise<ReadonlyMap<CheckResult, CheckResult>> {
+  const targets = group.map(({ target }) => target)
+  const [{ truth, to }] = group
+  const second = await checkSpan(scope, { targets, from: truth.start, to })
+  const again = new Map(second.map((result) => [result.target.position.id, result]))
+  const confirmed = new Map<CheckResult, CheckResult>()
+  for (const result of group) {
+    const { target } = result
+    const answer = again.get(target.position.id)
+    const agrees = answer?.kind === 'checked' && sameDifferences(result.differences, answer.differences)
+    const reason = 'two searches of the same blocks did not agree'
+    confirmed.set(result, agrees ? answer : { kind: 'unreadable', target, reason })
+  }
+  return confirmed
 }
 
 function sameDifferences(one: readonly Difference[], other: readonly Difference[]): boolean {

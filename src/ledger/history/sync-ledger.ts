@@ -5,15 +5,18 @@ import type { StoredPosition } from '../ledger-store.js'
 import { draftRecord } from '../draft-record.js'
 import { commitPiece, openScope } from './history-scope.js'
 import type { HistoryContext, HistoryScope } from './history-scope.js'
-import { repairPosition } from './repair-position.js'
+import { repairPositions } from './repair-positions.js'
+import type { RepairTarget } from './repair-positions.js'
 
 /** Code of the error with which a chain's nodes say that they have thrown away old state. */
 const STATE_UNAVAILABLE = 'rpc_state_unavailable'
+/** Defects repaired at once: whoever follows the chain waits meanwhile. The others are found again. */
+const DEFECTS_MAX = 250
 
 /** What the periodic comparison of the ledger with the chain found. */
 export interface SyncReport {
   readonly positions: number
-  /** Positions whose stored balance is not what the chain answered at the cursor. */
+  /** Positions whose stored balance is not what the chain answered at the cursor, as far as they were taken up. */
   readonly defects: number
   /** Records that were put right. */
   readonly repaired: number
@@ -56,39 +59,61 @@ export async function syncLedger(
     if (recorded === balance && position.lastBalance === balance) continue
     defects.push({ position, balance, kept: position.lastBalance, recorded })
   }
-  let repaired = 0
-  for (const defect of defects) repaired += await repairDefect(scope, defect)
-  return { positions, defects: defects.length, repaired }
+  const taken = defects.slice(0, DEFECTS_MAX)
+  if (taken.length < defects.length) {
+    scope.logger.warn({ defects: defects.length, taken: taken.length }, 'more defects than are repaired at once')
+  }
+  return { positions, defects: taken.length, repaired: await repairDefects(scope, taken) }
 }
 
-async function repairDefect(scope: HistoryScope, defect: Defect): Promise<number> {
-  const { position, balance, kept, recorded } = defect
-  scope.logger.error(
+async function repairDefects(scope: HistoryScope, defects: readonly Defect[]): Promise<number> {
+  if (defects.length === 0) return 0
+  for (const defect of defects) tell(scope, defect)
+  const targets: RepairTarget[] = []
+  for (const { position, balance } of defects) {
+    targets.push({ position, since: await openSince(scope, position), endBalance: balance })
+  }
+  let repaired = 0
+  try {
+    repaired = await repairPositions(scope, targets, { reason: 'sync' })
+  } catch (error) {
+    if (!(error instanceof TidemarkError && error.code === STATE_UNAVAILABLE)) throw error
+    scope.logger.warn({ error: error.message }, 'the block of the defect is too old to be found')
+  }
+  return repaired + (await settleRest(scope, defects))
+}
+
+function tell({ logger, cursor }: HistoryScope, { position, balance, kept, recorded }: Defect): void {
+  logger.error(
     {
       token: position.token,
       solver: position.solver,
-      block: scope.cursor.number.toString(),
+      block: cursor.number.toString(),
       chain: balance.toString(),
       stored: kept?.toString() ?? null,
       record: recorded?.toString() ?? null,
     },
     'the stored balance is not what the chain holds, repairing its history',
   )
-  const since = await openSince(scope, position)
-  let repaired = 0
-  try {
-    repaired = await repairPosition(scope, position, { since, reason: 'sync', endBalance: balance })
-  } catch (error) {
-    if (!(error instanceof TidemarkError && error.code === STATE_UNAVAILABLE)) throw error
-    scope.logger.warn({ error: error.message }, 'the block of the defect is too old to be found')
+}
+
+/** @returns how many positions were still wrong, and are right from the cursor on */
+async function settleRest(scope: HistoryScope, defects: readonly Defect[]): Promise<number> {
+  const { store, cursor, chainId } = scope
+  const ids = defects.map(({ position }) => position.id)
+  const records = new Map((await store.recordsAt(ids, cursor.number)).map((record) => [record.positionId, record]))
+  const kept = new Map((await store.loadPositions(chainId)).map(({ id, lastBalance }) => [id, lastBalance]))
+  let settled = 0
+  for (const defect of defects) {
+    const { position, balance } = defect
+    const record = records.get(position.id)
+    // Where its record at the cursor is right, and only what is kept beside it is not, the next block puts that right.
+    const isRight = kept.get(position.id) === balance || record?.blockNumber === cursor.number
+    if (record?.balance === balance && isRight) continue
+    await settleAtCursor(scope, { ...defect, recorded: record?.balance ?? null })
+    settled += 1
   }
-  const [record] = await scope.store.recordsAt([position.id], scope.cursor.number)
-  const after = (await scope.store.loadPositions(scope.chainId)).find(({ id }) => id === position.id)
-  if (record?.balance === balance && after?.lastBalance === balance) return repaired
-  // Its record is right, only what is kept beside it is not: that is put right from the next block on.
-  if (record?.balance === balance && record.blockNumber === scope.cursor.number) return repaired
-  await settleAtCursor(scope, { ...defect, recorded: record?.balance ?? null })
-  return repaired + 1
+  return settled
 }
 
 /** Where the open interval began that says that every change is recorded. */

@@ -2,11 +2,11 @@ import { positionKey } from '../../model/position.js'
 import type { CoverageInterval, StoredPosition } from '../ledger-store.js'
 import { countBlocks, cutRanges, intersectRanges, joinRanges } from './block-ranges.js'
 import type { BlockRange } from './block-ranges.js'
-import { checkSpan, confirm } from './check-span.js'
+import { checkSpan, confirmAll } from './check-span.js'
 import type { CheckResult, CheckTarget } from './check-span.js'
 import type { Difference } from './compare-records.js'
 import type { HistoryScope } from './history-scope.js'
-import { repairPosition } from './repair-position.js'
+import { repairPositions } from './repair-positions.js'
 import { repairRecords } from './repair-records.js'
 
 /** Blocks that are checked at once. */
@@ -92,7 +92,7 @@ export async function verifyHistory(scope: HistoryScope, options: VerifyOptions)
         from: await scope.header(first),
         to: await scope.header(to),
       })
-      for (const result of results) await tally.take(await confirm(scope, result))
+      for (const result of await confirmAll(scope, results)) await tally.take(result)
     }
     done += countBlocks([slice])
     progress()
@@ -149,8 +149,8 @@ class Tally {
     for (const difference of told ? result.differences.slice(1) : result.differences) this.#list(difference, position)
     if (this.#dryRun || result.differences.length === 0) return
     if (startDiffers && !isFirst) {
-      const lookBack = { since, to: result.truth.start, reason: 'verify' } as const
-      this.#repaired += await repairPosition(this.#scope, position, lookBack)
+      const lookBack = { to: result.truth.start, reason: 'verify' } as const
+      this.#repaired += await repairPositions(this.#scope, [{ position, since }], lookBack)
     }
     this.#repaired += await repairRecords(this.#scope, result, { reason: 'verify', isFirst })
   }

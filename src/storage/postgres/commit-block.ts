@@ -1,4 +1,6 @@
 import { blockTime } from '../../model/block.js'
+import type { CoverageKind } from '../../model/chain-event.js'
+import type { Token } from '../../model/position.js'
 import type { BlockCommit } from '../../ledger/ledger-store.js'
 import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import { WAKE_READERS, addEvents } from './append-events.js'
@@ -22,7 +24,7 @@ export async function commitBlock(database: Queryable, commit: BlockCommit): Pro
   const statement = new StatementParts('commit-block')
   addCursorMove(statement, commit)
   addHeader(statement, commit)
-  if (commit.metadata.size + commit.accruing.length > 0) addMetadata(statement, commit)
+  if (commit.metadata.size + commit.accruing.length + commit.settled.length > 0) addMetadata(statement, commit)
   if (commit.stale.length > 0) addClosedCoverage(statement, commit)
   if (records.length > 0) {
     addRecords(
@@ -33,7 +35,8 @@ export async function commitBlock(database: Queryable, commit: BlockCommit): Pro
   }
   if (records.length + commit.opened.length + commit.stale.length > 0) addPositions(statement, commit)
   if (commit.opened.length > 0) addOpenedCoverage(statement, commit)
-  if (commit.accruing.length > 0) addSampledCoverage(statement, commit)
+  if (commit.accruing.length > 0) addTurnedCoverage(statement, commit, { tokens: commit.accruing, kind: 'sampled' })
+  if (commit.settled.length > 0) addTurnedCoverage(statement, commit, { tokens: commit.settled, kind: 'exact' })
   if (events.length > 0) addEvents(statement, events, 'moved')
   const rows = await database.query(statement.build(events.length > 0 ? WAKE_READERS : 'select from moved'))
   if (rows.length === 0) throw cursorMoved(chainId, parent)
@@ -89,9 +92,8 @@ function addHeader(statement: StatementParts, { chainId, header }: BlockCommit):
   )
 }
 
-/** A token is accruing once and for all. */
-function addMetadata(statement: StatementParts, { metadata, accruing }: BlockCommit): void {
-  const tokens = [...new Set([...metadata.keys(), ...accruing])]
+function addMetadata(statement: StatementParts, { metadata, accruing, settled }: BlockCommit): void {
+  const tokens = [...new Set([...metadata.keys(), ...accruing, ...settled])]
   const known = tokens.map((token) => metadata.get(token) ?? { decimals: null, symbol: null, name: null })
   const columns = [
     `${statement.value(tokens.map(tokenToBytes))}::bytea[]`,
@@ -107,7 +109,9 @@ function addMetadata(statement: StatementParts, { metadata, accruing }: BlockCom
     select chain_id, entry.* from moved, unnest(${columns.join(', ')}) as entry
     on conflict (chain_id, token) do update
     set decimals = coalesce(excluded.decimals, known.decimals), symbol = coalesce(excluded.symbol, known.symbol),
-        name = coalesce(excluded.name, known.name), accruing = known.accruing or excluded.accruing, read_at = now()`,
+        name = coalesce(excluded.name, known.name), accruing = (known.accruing or excluded.accruing)
+          and not known.token = any(${statement.value(settled.map(tokenToBytes))}::bytea[]),
+        read_at = now()`,
   )
 }
 
@@ -164,7 +168,7 @@ function addPositions(statement: StatementParts, commit: BlockCommit): void {
   )
 }
 
-function addOpenedCoverage(statement: StatementParts, { chainId, header, accruing }: BlockCommit): void {
+function addOpenedCoverage(statement: StatementParts, { chainId, header, accruing, settled }: BlockCommit): void {
   statement.add(
     'opened',
     `
@@ -173,32 +177,41 @@ function addOpenedCoverage(statement: StatementParts, { chainId, header, accruin
            case when token = any(${statement.value(accruing.map(tokenToBytes))}::bytea[]) or exists (
              select from tidemark.token_metadata as known
              where known.chain_id = ${statement.value(chainId)} and known.token = positions.token and known.accruing
+               and not known.token = any(${statement.value(settled.map(tokenToBytes))}::bytea[])
            ) then 'sampled' else 'exact' end
     from positions where opens
     on conflict do nothing`,
   )
 }
 
-/** From this block on there may be changes without a record. */
-function addSampledCoverage(
+interface Turn {
+  readonly tokens: readonly Token[]
+  /** How their positions' blocks are known from the commit's own on. */
+  readonly kind: CoverageKind
+}
+
+/** From this block on there may be changes without a record, or there are none any more. */
+function addTurnedCoverage(
   statement: StatementParts,
-  { chainId, header, parent, accruing, stale }: BlockCommit,
+  { chainId, header, parent, stale }: BlockCommit,
+  { tokens, kind }: Turn,
 ): void {
+  const ended = kind === 'sampled' ? 'ended' : 'settled'
   statement.add(
-    'ended',
+    ended,
     `
     update tidemark.coverage set to_number = ${statement.value(parent?.number ?? null)}
     from moved, tidemark.position
     where position.id = position_id and position.chain_id = ${statement.value(chainId)} and active
-      and token = any(${statement.value(accruing.map(tokenToBytes))}::bytea[])
-      and to_number is null and kind = 'exact'
+      and token = any(${statement.value(tokens.map(tokenToBytes))}::bytea[])
+      and to_number is null and kind <> '${kind}'
       and not position_id = any(${statement.value(stale.map((entry) => entry.positionId))}::bigint[])
     returning position_id`,
   )
   statement.add(
-    'sampled',
+    kind,
     `
     insert into tidemark.coverage (position_id, from_number, kind)
-    select position_id, ${statement.value(header.number)}, 'sampled' from ended`,
+    select position_id, ${statement.value(header.number)}, '${kind}' from ${ended}`,
   )
 }

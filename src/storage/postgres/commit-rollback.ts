@@ -1,13 +1,25 @@
-import type { RollbackCommit } from '../../ledger/ledger-store.js'
+import type { RollbackCommit, RollbackPlan, RollbackRecords } from '../../ledger/ledger-store.js'
 import { appendEvents } from './append-events.js'
 import { toBytes } from './bytes.js'
 import { insertHeaders, moveCursor } from './chain-cursor.js'
 import type { Queryable } from './database.js'
+import { recordsAbove, recordsAt } from './ledger-queries.js'
 
-/** Takes the blocks above an ancestor out of history: records are kept aside, coverage and balances go back. */
-export async function commitRollback(transaction: Queryable, commit: RollbackCommit): Promise<void> {
-  const { chainId, cursor, ancestor, events } = commit
+/**
+ * Takes the blocks above an ancestor out of history: records are kept aside, coverage and balances go back. What this
+ * means is worked out once the chain's row is locked, so that it is told of the records as they are taken out.
+ */
+export async function commitRollback(
+  transaction: Queryable,
+  commit: RollbackCommit,
+  makePlan: (records: RollbackRecords) => Promise<RollbackPlan>,
+): Promise<RollbackPlan> {
+  const { chainId, cursor, ancestor } = commit
   await moveCursor(transaction, { chainId, from: cursor, to: ancestor })
+  const plan = await makePlan({
+    recordsAbove: (id, blockNumber) => recordsAbove(transaction, id, blockNumber),
+    recordsAt: (positionIds, blockNumber) => recordsAt(transaction, positionIds, blockNumber),
+  })
   await transaction.query({
     name: 'drop-orphaned-headers',
     text: 'delete from tidemark.block where chain_id = $1 and number > $2',
@@ -18,7 +30,8 @@ export async function commitRollback(transaction: Queryable, commit: RollbackCom
   await lowerFinality(transaction, commit)
   await orphanRecords(transaction, commit)
   await restoreCoverage(transaction, commit)
-  await appendEvents(transaction, events)
+  await appendEvents(transaction, plan.events)
+  return plan
 }
 
 /** A chain that went back behind what it called final does so again before the new blocks count as final. */
@@ -42,15 +55,20 @@ async function orphanRecords(transaction: Queryable, { chainId, ancestor }: Roll
     name: 'orphan-records',
     text: `
       with orphaned as (
-        -- Position by position: records of other chains have higher blocks, too, and may be many millions.
-        delete from tidemark.balance_record as gone using tidemark.position
-        cross join lateral (
-          select block_number from tidemark.balance_record
-          where position_id = position.id and block_number > $2
-          offset 0
-        ) as above
-        where chain_id = $1 and gone.position_id = position.id and gone.block_number = above.block_number
-        returning gone.*
+        -- Position by position, and deleted where they lie: records of other chains have higher blocks, too, and may be
+        -- many millions. The chain is locked, so that none of its records moves meanwhile.
+        delete from tidemark.balance_record
+        where ctid = any(array(
+          select above.place
+          from tidemark.position
+          cross join lateral (
+            select ctid as place from tidemark.balance_record
+            where position_id = position.id and block_number > $2
+            offset 0
+          ) as above
+          where chain_id = $1
+        ))
+        returning balance_record.*
       ), kept_aside as (
         insert into tidemark.orphaned_record (position_id, block_number, block_hash, timestamp, balance,
           previous_balance, transaction_hashes, ancestor_number, ancestor_hash)

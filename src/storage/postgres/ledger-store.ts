@@ -7,6 +7,8 @@ import type {
   HistoryCommit,
   LedgerStore,
   RollbackCommit,
+  RollbackPlan,
+  RollbackRecords,
   SpanCommit,
   StoredChain,
   StoredCorrection,
@@ -76,8 +78,11 @@ export class PostgresLedgerStore implements LedgerStore {
     await commitBlock(this.#database, commit)
   }
 
-  async commitRollback(commit: RollbackCommit): Promise<void> {
-    await this.#database.transaction((transaction) => commitRollback(transaction, commit))
+  commitRollback(
+    commit: RollbackCommit,
+    plan: (records: RollbackRecords) => Promise<RollbackPlan>,
+  ): Promise<RollbackPlan> {
+    return this.#database.transaction((transaction) => commitRollback(transaction, commit, plan))
   }
 
   async commitGap(commit: GapCommit): Promise<void> {
