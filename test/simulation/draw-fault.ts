@@ -19,6 +19,7 @@ type Details = Readonly<Record<string, unknown>>
 /** What a fault of some kinds needs beside its name. */
 const detailsOf: Partial<Record<FaultKind, (lots: Lots) => Details>> = {
   lagging: (lots) => ({ blocks: lots.pick([1, 2, 5, 40]) }),
+  'empty-past-head': (lots) => ({ blocks: lots.pick([1, 2, 5, 40]) }),
   'wrong-chain-id': () => ({ chainId: 999n }),
   'state-pruned': (lots) => ({ blocks: lots.pick([0, 2, 64]) }),
   'other-block': (lots) => ({ shift: lots.pick([-1, 1]) }),

@@ -129,6 +129,8 @@ describe('a fault of an answer', () => {
     const beyond = { fromBlock: '0xb', toBlock: '0xc' }
     expect(await ask(faulty(), 'eth_getLogs', beyond)).toBe('beyond the head')
     expect(await strikes({ kind: 'empty-past-head' }, ['eth_getLogs', beyond])).toEqual([])
+    const newest = { fromBlock: '0x9', toBlock: '0xa' }
+    expect(await strikes({ kind: 'empty-past-head', blocks: 5 }, ['eth_getLogs', newest])).toEqual([])
   })
 
   it('state of another block, so that its number differs too', async () => {

@@ -87,6 +87,7 @@ export interface FaultTrigger {
 type PlainKind = Exclude<
   FaultKind,
   | 'lagging'
+  | 'empty-past-head'
   | 'wrong-chain-id'
   | 'state-pruned'
   | 'other-block'
@@ -105,6 +106,8 @@ export type Fault = FaultTrigger &
     | { [Kind in PlainKind]: { readonly kind: Kind } }[PlainKind]
     /** Answers as of `blocks` blocks ago: nothing newer is known. */
     | { readonly kind: 'lagging'; readonly blocks: number }
+    /** Logs come from a backend that is `blocks` behind, 0 when absent, and has nothing to say of what lies beyond. */
+    | { readonly kind: 'empty-past-head'; readonly blocks?: number }
     | { readonly kind: 'wrong-chain-id'; readonly chainId: bigint }
     /** State is there for the newest `blocks` blocks only; for none when absent. */
     | { readonly kind: 'state-pruned'; readonly blocks?: number }

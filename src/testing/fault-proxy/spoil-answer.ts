@@ -64,7 +64,7 @@ async function spoil(
     case 'removed-logs':
       return withRemovedLogs(await logsOf(within, call))
     case 'empty-past-head':
-      return emptyPastHead(node, call)
+      return emptyPastHead(node, call, fault)
     case 'rate-limit-error':
       return { error: { code: -32_005, message: 'daily request count exceeded, request rate limited' } }
     case 'wrong-chain-id':
@@ -126,11 +126,15 @@ function withRemovedLogs(list: readonly unknown[]): NodeAnswer | null {
   return { result: [...list, ...logs.map((log) => (isRecord(log) ? { ...log, removed: true } : log))] }
 }
 
-async function emptyPastHead(node: RpcNode, call: NodeCall): Promise<NodeAnswer | null> {
+async function emptyPastHead(
+  node: RpcNode,
+  call: NodeCall,
+  { blocks = 0 }: Extract<Fault, { kind: 'empty-past-head' }>,
+): Promise<NodeAnswer | null> {
   const [filter] = call.params
   if (call.method !== 'eth_getLogs' || !isRecord(filter) || filter['blockHash'] !== undefined) return null
   const head = await headNumber(node)
-  return head === null ? null : logsUpTo(node, filter, head)
+  return head === null ? null : logsUpTo(node, filter, head - BigInt(blocks))
 }
 
 async function prunedState(
