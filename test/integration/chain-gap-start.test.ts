@@ -68,7 +68,7 @@ describe('a span that begins after a gap', () => {
     const coverage = await after.manager.reader.coverage({ chainId: CHAIN_ID, token: 'native', solver: w })
     const probe = resumed + 50n
     const exact = coverage?.some((i) => i.kind === 'exact' && i.from <= probe && (i.to ?? 10n ** 9n) >= probe)
-    const stored = records.filter(([number]) => number! <= probe).at(-1)?.[1]
+    const stored = records.findLast(([number]) => number! <= probe)?.[1]
     if (exact === true) expect(stored).toBe(low)
   })
 })
