@@ -34,6 +34,9 @@ export interface CheckedInput {
   readonly apiKeys?: readonly CheckedApiKey[] | undefined
   readonly allowUnauthenticated?: boolean | undefined
   readonly corsOrigins?: readonly string[] | undefined
+  readonly maxConnections?: number | undefined
+  readonly maxConnectionsPerAddress?: number | undefined
+  readonly snapshotsPerSecond?: number | undefined
   readonly logLevel?: LogLevel | undefined
 }
 
@@ -179,6 +182,9 @@ export const configSchema: z.ZodType<CheckedInput> = z.strictObject({
   apiKeys: apiKeys.optional(),
   allowUnauthenticated: z.boolean().optional(),
   corsOrigins: list(origin, { max: settingLimits.corsOrigins }).transform(distinct).optional(),
+  maxConnections: integer(settingLimits.maxConnections).optional(),
+  maxConnectionsPerAddress: integer(settingLimits.maxConnections).optional(),
+  snapshotsPerSecond: integer(settingLimits.snapshotsPerSecond).optional(),
   logLevel: z
     .string()
     .trim()

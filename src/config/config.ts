@@ -59,6 +59,12 @@ export interface Config {
   readonly allowUnauthenticated: boolean
   /** Exact origins, `scheme://host[:port]`. */
   readonly corsOrigins: readonly string[]
+  /** Socket.IO connections at a time. */
+  readonly maxConnections: number
+  /** Of them, from one address beyond this machine. */
+  readonly maxConnectionsPerAddress: number
+  /** Snapshots a second of one key and of one address; null: as fits the caller. */
+  readonly snapshotsPerSecond: number | null
   readonly logLevel: LogLevel
   readonly mongodbUrl: string | null
 }

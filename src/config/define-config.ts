@@ -39,6 +39,9 @@ export interface TidemarkConfigInput {
   apiKeys?: string | readonly (string | ApiKeyConfigInput)[] | undefined
   allowUnauthenticated?: boolean | undefined
   corsOrigins?: string | readonly string[] | undefined
+  maxConnections?: number | undefined
+  maxConnectionsPerAddress?: number | undefined
+  snapshotsPerSecond?: number | undefined
   logLevel?: LogLevel | undefined
 }
 

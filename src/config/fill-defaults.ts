@@ -22,6 +22,9 @@ export function fillDefaults(input: CheckedInput, { cwd, fields }: { cwd: string
     apiKeys: (input.apiKeys ?? []).map(toApiKeyConfig),
     allowUnauthenticated: input.allowUnauthenticated ?? false,
     corsOrigins: input.corsOrigins ?? [],
+    maxConnections: input.maxConnections ?? settingDefaults.maxConnections,
+    maxConnectionsPerAddress: input.maxConnectionsPerAddress ?? settingDefaults.maxConnectionsPerAddress,
+    snapshotsPerSecond: input.snapshotsPerSecond ?? null,
     logLevel: input.logLevel ?? settingDefaults.logLevel,
     mongodbUrl: input.mongodbUrl ?? null,
   })
