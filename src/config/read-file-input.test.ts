@@ -51,6 +51,9 @@ describe('the configuration file', () => {
     apiKeys: [`read:${secret}`, { secret: `${secret}2` }],
     allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
+    maxConnections: 100,
+    maxConnectionsPerAddress: 10,
+    snapshotsPerSecond: 50,
     logLevel: 'debug',
   } satisfies TidemarkConfigInput
 
