@@ -1,6 +1,7 @@
 export {
   BalanceManager,
   InvalidArgumentError,
+  NotReadyError,
   NotRunningError,
   UnknownChainError,
   migrateDatabase,
@@ -11,8 +12,10 @@ export type {
   ChainMetrics,
   ChainSummary,
   CurrentBalanceView,
+  Health,
   ManagerEvents,
   ManagerMetrics,
+  StartOptions,
 } from './balance-manager.js'
 export type { ChainConfig, Config } from './config/config.js'
 export { defineConfig } from './config/define-config.js'
@@ -61,4 +64,5 @@ export type { ReportIssue } from './snapshots/parse-report.js'
 export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } from './snapshots/snapshot-intake.js'
 export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 export type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
-export { DatabaseUnavailableError } from './storage/postgres/database.js'
+export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
+export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
