@@ -9,15 +9,23 @@ import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, HistorySelection, VerifyHistoryOptions } from './history-keeper.js'
+import {
+  InvalidArgumentError,
+  NotReadyError,
+  NotRunningError,
+  UnknownChainError,
+  reasonOf,
+} from './manager/manager-errors.js'
+import { eventsOf } from './manager/manager-events.js'
+import type { ManagerEvents } from './manager/manager-events.js'
+import { requireAddress, requirePosition } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
-import { parseAddress } from './model/address.js'
-import type { Address } from './model/address.js'
 import { formatAmount } from './model/amount.js'
 import type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
 import type { ChainState, EndpointStatus } from './model/chain-state.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
-import { ClosedError, RetryableError, TidemarkError } from './model/errors.js'
+import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import { systemClock } from './model/clock.js'
@@ -25,17 +33,12 @@ import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { silentLogger } from './model/logger.js'
-import { parseToken } from './model/position.js'
-import type { Position } from './model/position.js'
 import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 import type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
 import { DATABASE_WAIT_MS, untilDatabaseAnswers } from './storage/postgres/await-database.js'
-import { connectDatabase } from './storage/postgres/connect-database.js'
 import type { DatabaseSettings } from './storage/postgres/connect-database.js'
-import { DatabaseUnavailableError, troubleText } from './storage/postgres/database-errors.js'
-import { migrate } from './storage/postgres/migrate.js'
-import type { MigrationReport } from './storage/postgres/migrate.js'
+import { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 import { openPostgresStorage } from './storage/postgres/postgres-storage.js'
 import type { Storage } from './storage/postgres/postgres-storage.js'
 
@@ -57,25 +60,10 @@ export interface BalanceManagerOptions {
   readonly logger?: Logger | undefined
 }
 
-/** An argument of a method is not what it should be. */
-export class InvalidArgumentError extends TidemarkError {
-  readonly code = 'invalid_argument'
-}
-
-/** The chain is not configured. */
-export class UnknownChainError extends TidemarkError {
-  readonly code = 'unknown_chain'
-}
-
-/** The service was used before `start()` or after `close()`. */
-export class NotRunningError extends TidemarkError {
-  readonly code = 'not_running'
-}
-
-/** The service was used while `start()` waits for the database. */
-export class NotReadyError extends RetryableError {
-  readonly code = 'not_ready'
-}
+/** Whether the database can be worked with, and if not, why: in words that may be shown to strangers. */
+export type Health =
+  | { readonly database: 'up'; readonly reason: null }
+  | { readonly database: 'down'; readonly reason: string; readonly error: unknown }
 
 export interface StartOptions {
   /**
@@ -84,11 +72,6 @@ export interface StartOptions {
    */
   readonly databaseWaitMs?: number | undefined
 }
-
-/** Whether the database can be worked with, and if not, why: in words that may be shown to strangers. */
-export type Health =
-  | { readonly database: 'up'; readonly reason: null }
-  | { readonly database: 'down'; readonly reason: string; readonly error: unknown }
 
 const realEnvironment: Environment = {
   clock: systemClock,
@@ -135,40 +118,6 @@ export interface ManagerMetrics {
 export interface CurrentBalanceView extends CurrentBalance {
   /** The exact amount in whole tokens, or in the smallest unit where the decimals are unknown. */
   readonly formatted: string
-}
-
-/** The durable event log, as seen by those who react to it. */
-export interface ManagerEvents {
-  /** Resolves when the log can be read: at once, unless `start()` still waits for the database. */
-  ready(): Promise<void>
-  /** The newest event handed to subscribers. */
-  readonly seq: bigint
-  /** The identity of the log: another one after a restore from backup. */
-  readonly logId: string
-  /** Hands over each committed event once, in order, from now on. */
-  subscribe(handler: (event: LoggedEvent) => void): () => void
-  /** Events with `seq` greater than `after`, oldest first. */
-  read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
-  /** The oldest `seq` that is still kept. */
-  oldestSeq(): Promise<bigint>
-}
-
-/** Brings the schema of the configured database up to date, and nothing else. */
-export async function migrateDatabase(
-  config: Pick<Config, 'databaseUrl' | 'dataDir'>,
-  logger: Logger = silentLogger,
-): Promise<MigrationReport> {
-  return untilDatabaseAnswers(
-    async () => {
-      const connection = await connectDatabase(config, logger)
-      try {
-        return await migrate(connection.database, logger)
-      } finally {
-        await connection.close()
-      }
-    },
-    { waitMs: DATABASE_WAIT_MS, logger },
-  )
 }
 
 interface Running {
@@ -538,50 +487,6 @@ function throwIfClosed(signal: AbortSignal): void {
   if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
 }
 
-function eventsOf(parts: () => Running, startSettled: Promise<void>): ManagerEvents {
-  return {
-    ready: async () => {
-      await startSettled
-      parts()
-    },
-    get seq() {
-      return parts().tailer.seq
-    },
-    get logId() {
-      return parts().tailer.logId
-    },
-    subscribe: (handler) => parts().tailer.subscribe(handler),
-    read: async (after, limit) => parts().storage.events.read(after, limit),
-    oldestSeq: async () => (await parts().storage.events.head()).oldestSeq,
-  }
-}
-
-/** In words that may be shown to strangers: no address, no user, no path. */
-function reasonOf(error: unknown): string {
-  if (error instanceof DatabaseUnavailableError) return troubleText[error.trouble]
-  if (error instanceof NotReadyError || error instanceof NotRunningError) return error.message
-  return 'the database does not answer as it should'
-}
-
 function lagOf(timestamp: Date | undefined): number | null {
   return timestamp === undefined ? null : Math.max(0, Math.round((Date.now() - timestamp.getTime()) / 1000))
-}
-
-function requireAddress(text: string, argument: string): Address {
-  const address = parseAddress(text)
-  if (address === null)
-    throw new InvalidArgumentError(
-      `${argument}: expected an address of 20 bytes, got ${JSON.stringify(text.slice(0, 64))}`,
-    )
-  return address
-}
-
-function requirePosition(chainId: bigint, tokenText: string, solverText: string): Position {
-  const token = parseToken(tokenText)
-  if (token === null) {
-    throw new InvalidArgumentError(
-      `token: expected 'native' or an address of 20 bytes, got ${JSON.stringify(tokenText.slice(0, 64))}`,
-    )
-  }
-  return { chainId, token, solver: requireAddress(solverText, 'solver') }
 }

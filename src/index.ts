@@ -1,11 +1,4 @@
-export {
-  BalanceManager,
-  InvalidArgumentError,
-  NotReadyError,
-  NotRunningError,
-  UnknownChainError,
-  migrateDatabase,
-} from './balance-manager.js'
+export { BalanceManager } from './balance-manager.js'
 export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
@@ -13,10 +6,11 @@ export type {
   ChainSummary,
   CurrentBalanceView,
   Health,
-  ManagerEvents,
   ManagerMetrics,
   StartOptions,
 } from './balance-manager.js'
+export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type { ManagerEvents } from './manager/manager-events.js'
 export type { ChainConfig, Config } from './config/config.js'
 export { defineConfig } from './config/define-config.js'
 export type { TidemarkConfigInput } from './config/define-config.js'
@@ -66,3 +60,4 @@ export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 export type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
 export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
+export { migrateDatabase } from './storage/postgres/migrate-database.js'

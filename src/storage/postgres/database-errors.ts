@@ -30,10 +30,16 @@ export const troubleText: Readonly<Record<DatabaseTrouble, string>> = {
 export class DatabaseUnavailableError extends RetryableError {
   readonly code = 'database_unavailable'
   readonly trouble: DatabaseTrouble
+  /** False when the statement surely never reached the server. */
+  readonly sent: boolean
 
-  constructor(message: string, options: TidemarkErrorOptions & { readonly trouble?: DatabaseTrouble } = {}) {
+  constructor(
+    message: string,
+    options: TidemarkErrorOptions & { readonly trouble?: DatabaseTrouble; readonly sent?: boolean } = {},
+  ) {
     super(message, options)
     this.trouble = options.trouble ?? 'silent'
+    this.sent = options.sent ?? true
   }
 }
 
@@ -102,12 +108,12 @@ export function troubleOf(error: unknown): DatabaseTrouble | null {
 }
 
 /** Failures that may pass become a {@link DatabaseUnavailableError}; others stay what they are. */
-export function asDatabaseError(error: unknown): unknown {
+export function asDatabaseError(error: unknown, { sent } = { sent: true }): unknown {
   if (error instanceof DatabaseUnavailableError) return error
   const trouble = troubleOf(error)
   if (trouble === null) return error
   const what = error instanceof pg.DatabaseError ? 'the database refused' : 'the database did not answer'
-  return new DatabaseUnavailableError(`${what}: ${textOf(error)}`, { cause: error, trouble })
+  return new DatabaseUnavailableError(`${what}: ${textOf(error)}`, { cause: error, trouble, sent })
 }
 
 /** Several addresses of one host fail as one error without a text of its own. */

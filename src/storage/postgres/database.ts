@@ -288,7 +288,7 @@ export class Database implements Queryable {
     try {
       return { from, client: await from.pool.connect() }
     } catch (error) {
-      throw asDatabaseError(error)
+      throw asDatabaseError(error, { sent: false })
     }
   }
 
