@@ -30,7 +30,7 @@ import { parseToken } from './model/position.js'
 import type { Position } from './model/position.js'
 import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
-import type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
+import type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-reader.js'
 import { connectDatabase } from './storage/postgres/connect-database.js'
 import type { DatabaseSettings } from './storage/postgres/connect-database.js'
 import { migrate } from './storage/postgres/migrate.js'
@@ -378,7 +378,7 @@ export class BalanceManager {
 
   /** Snapshots newest first; null when `before` names none. */
   snapshots(request: SnapshotListRequest): Promise<SnapshotList | null> {
-    return this.#parts().storage.snapshots.list(request)
+    return this.#parts().storage.snapshotReader.list(request)
   }
 
   async health(): Promise<{ readonly database: 'up' | 'down'; readonly reason: string | null }> {

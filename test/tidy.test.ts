@@ -26,6 +26,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'ledger/balance-reader.ts',
       'ledger/ledger-store.ts',
       'ledger/watch-list-store.ts',
+      'snapshots/snapshot-reader.ts',
       'snapshots/snapshot-store.ts',
     ],
   },

@@ -2,6 +2,7 @@ import type { EventLog } from '../../events/event-log.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
+import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
 import { PostgresBalanceReader } from './balance-reader.js'
@@ -10,6 +11,7 @@ import type { DatabaseSettings } from './connect-database.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { migrate } from './migrate.js'
+import { PostgresSnapshotReader } from './snapshot-reader.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
 import { PostgresWatchListStore } from './watch-list-store.js'
 
@@ -20,6 +22,7 @@ export interface Storage {
   readonly reader: BalanceReader
   readonly events: EventLog
   readonly snapshots: SnapshotStore
+  readonly snapshotReader: SnapshotReader
   /** @throws {DatabaseUnavailableError} when the database does not answer. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -45,6 +48,7 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     reader: new PostgresBalanceReader(database),
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
+    snapshotReader: new PostgresSnapshotReader(database),
     ping: async () => {
       await database.query({ name: 'ping', text: 'select 1' })
     },
