@@ -28,6 +28,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'ledger/watch-list-store.ts',
       'snapshots/snapshot-reader.ts',
       'snapshots/snapshot-store.ts',
+      'snapshots/snapshot-upkeep.ts',
     ],
   },
   doctor: { may: ['model', 'config', 'chain', 'storage'] },

@@ -33,12 +33,15 @@ export const reportedAmountSchema: z.ZodType<number | string> = z.union([amountN
   description: 'A non-negative JSON number, or a plain decimal string for exact amounts of any size',
 })
 
+/** The name of an asset, as reporters give it. */
+export const assetNameSchema: z.ZodType<string, string> = z.string().regex(assetName, {
+  error: 'expected an asset name of 1 to 32 letters, digits or _ . : - that starts with a letter or digit',
+})
+
 function bookSchema(example: Record<string, number | string>): z.ZodType<Record<string, number | string>> {
   return z
     .record(
-      z.string().regex(assetName, {
-        error: 'expected an asset name of 1 to 32 letters, digits or _ . : - that starts with a letter or digit',
-      }),
+      assetNameSchema,
       reportedAmountSchema,
       { error: 'expected an object of asset names and amounts' },
     )

@@ -3,6 +3,7 @@ import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
 import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
+import type { SnapshotUpkeep } from '../../snapshots/snapshot-upkeep.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
 import { PostgresBalanceReader } from './balance-reader.js'
@@ -12,6 +13,7 @@ import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { migrate } from './migrate.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
+import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
 import { PostgresWatchListStore } from './watch-list-store.js'
 
@@ -23,6 +25,7 @@ export interface Storage {
   readonly events: EventLog
   readonly snapshots: SnapshotStore
   readonly snapshotReader: SnapshotReader
+  readonly snapshotUpkeep: SnapshotUpkeep
   /** @throws {DatabaseUnavailableError} when the database does not answer. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -49,6 +52,7 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
     snapshotReader: new PostgresSnapshotReader(database),
+    snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: async () => {
       await database.query({ name: 'ping', text: 'select 1' })
     },
