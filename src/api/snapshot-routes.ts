@@ -111,6 +111,10 @@ export const getSnapshotSeries: Route<unknown, SnapshotSeriesQuery, unknown, Sna
   query: seriesQuery,
   body: anything,
   documentedBody: null,
-  answer: { status: 200, description: 'Oldest bucket first; one without a report is absent', schema: snapshotSeriesSchema },
+  answer: {
+    status: 200,
+    description: 'Oldest bucket first; one without a report is absent',
+    schema: snapshotSeriesSchema,
+  },
   errors: [],
 }

@@ -40,11 +40,7 @@ export const assetNameSchema: z.ZodType<string, string> = z.string().regex(asset
 
 function bookSchema(example: Record<string, number | string>): z.ZodType<Record<string, number | string>> {
   return z
-    .record(
-      assetNameSchema,
-      reportedAmountSchema,
-      { error: 'expected an object of asset names and amounts' },
-    )
+    .record(assetNameSchema, reportedAmountSchema, { error: 'expected an object of asset names and amounts' })
     .refine((book) => Object.keys(book).length >= 1, { error: 'expected at least one asset' })
     .refine((book) => Object.keys(book).length <= ASSETS_MAX, { error: `expected at most ${ASSETS_MAX} assets` })
     .meta({ example })

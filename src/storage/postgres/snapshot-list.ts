@@ -3,9 +3,6 @@ import { HOUR_MS, MINUTE_MS, cutRange, floorTo } from './range-pieces.js'
 import type { Span } from './range-pieces.js'
 import { tail } from './snapshot-series.js'
 
-/** Rows that may be skipped by going through them; beyond, whole minutes are skipped by their sums. */
-const WALK_MAX = 1000
-
 /** A place in the list, newest first: everything below it is meant. */
 export interface ListPlace {
   readonly ts: Date
@@ -17,6 +14,8 @@ export interface PageRequest {
   readonly below: ListPlace
   readonly limit: number
   readonly offset: number
+  /** An offset up to this is reached by going through the rows; beyond, whole minutes are skipped by their sums. */
+  readonly walkedMax: number
 }
 
 /** One page of a list, and how many rows there are in the time range; the row of a page that is empty has no id. */
@@ -27,7 +26,7 @@ export function selectPage(page: PageRequest, everything: boolean): Statement {
     return `$${values.length}`
   }
   const time = (at: number): string => `${value(new Date(at))}::timestamptz`
-  const walks = page.offset <= WALK_MAX
+  const walks = page.offset <= page.walkedMax
   const rows = walks ? walkedPage(page, { value, time }) : skippedPage(page, { value, time })
   const total = everything ? 'select snapshots as total from tidemark.event_log' : countRange(page.span, time)
   return {

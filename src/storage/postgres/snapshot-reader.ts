@@ -12,7 +12,7 @@ import { selectCount, selectPage } from './snapshot-list.js'
 import type { ListPlace } from './snapshot-list.js'
 import { readSnapshot } from './snapshot-row.js'
 import type { SnapshotRow } from './snapshot-row.js'
-import { ROWS_MAX, bucketWidthMs, readBucket, selectSeries } from './snapshot-series.js'
+import { bucketWidthMs, readBucket, selectSeries } from './snapshot-series.js'
 import type { SeriesRow } from './snapshot-series.js'
 
 /** No snapshot is older: reports with an earlier time are refused. */
@@ -20,12 +20,24 @@ const TIME_MIN = 0
 /** No snapshot is younger by far. */
 const TIME_MAX = Date.UTC(9999, 0)
 
+export interface ReaderLimits {
+  /** An offset up to this is reached by going through the rows; beyond, whole minutes are skipped by their sums. */
+  readonly walkedMax: number
+  /** Snapshots in a range up to which its buckets may be shorter than a minute: those are worked out from the rows. */
+  readonly shortBucketRowsMax: number
+}
+
+const defaultLimits: ReaderLimits = { walkedMax: 1000, shortBucketRowsMax: 50_000 }
+
 /** Reads stored snapshots out of PostgreSQL: from sums where there are some, from the rows for the rest. */
 export class PostgresSnapshotReader implements SnapshotReader {
   readonly #database: Database
 
-  constructor(database: Database) {
+  readonly #limits: ReaderLimits
+
+  constructor(database: Database, limits: ReaderLimits = defaultLimits) {
     this.#database = database
+    this.#limits = limits
   }
 
   async list(request: SnapshotListRequest): Promise<SnapshotList | null> {
@@ -36,7 +48,10 @@ export class PostgresSnapshotReader implements SnapshotReader {
     const end = { ts: new Date(span.end), seq: 0n }
     const below = place === null || place.ts.getTime() >= span.end ? end : place
     const rows = await this.#database.query<SnapshotRow & { total: string; id: string | null }>(
-      selectPage({ span, below, limit: limit + 1, offset }, from === undefined && to === undefined),
+      selectPage(
+        { span, below, limit: limit + 1, offset, walkedMax: this.#limits.walkedMax },
+        from === undefined && to === undefined,
+      ),
     )
     const found = rows.filter(({ id }) => id !== null)
     return {
@@ -58,7 +73,7 @@ export class PostgresSnapshotReader implements SnapshotReader {
     const widthMs = bucketWidthMs(span, points)
     if (widthMs >= MINUTE_MS) return widthMs
     const rows = await this.#database.query<{ total: string }>(selectCount(span))
-    return Number(rows[0]?.total ?? 0) <= ROWS_MAX ? widthMs : MINUTE_MS
+    return Number(rows[0]?.total ?? 0) <= this.#limits.shortBucketRowsMax ? widthMs : MINUTE_MS
   }
 
   async #placeOf(id: string): Promise<ListPlace | null> {

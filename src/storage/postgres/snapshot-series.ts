@@ -5,9 +5,6 @@ import { HOUR_MS, MINUTE_MS, ceilTo, cutRange } from './range-pieces.js'
 import type { Span } from './range-pieces.js'
 import { extremesOfMany, extremesOfOne, millisecondsOf } from './rollup-statements.js'
 
-/** Snapshots in a range, up to which its buckets may be shorter than a minute: these are worked out from the rows. */
-export const ROWS_MAX = 50_000
-
 /**
  * The snapshots that are not in the sums yet. A range of seqs that is closed at both ends lets the planner take the
  * primary key, and `offset 0` keeps it from preferring another index.
