@@ -48,7 +48,7 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { ledger, watchList, reader, events, snapshots } = this.#storage
+    const { ledger, watchList, reader, events, snapshots, apiKeys } = this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
@@ -57,6 +57,7 @@ export class GatedDatabase {
       reader: gate(reader, 'reader'),
       events: this.#gateEvents(owner, gate(events, 'events')),
       snapshots: gate(snapshots, 'snapshots'),
+      apiKeys: gate(apiKeys, 'apiKeys'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }

@@ -1,9 +1,11 @@
+import type { ApiKeyStore } from '../../access/api-key-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
+import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
@@ -20,6 +22,7 @@ export interface Storage {
   readonly reader: BalanceReader
   readonly events: EventLog
   readonly snapshots: SnapshotStore
+  readonly apiKeys: ApiKeyStore
   /** @throws {DatabaseUnavailableError} when the database does not answer. */
   ping(): Promise<void>
   close(): Promise<void>
@@ -45,6 +48,7 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     reader: new PostgresBalanceReader(database),
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
+    apiKeys: new PostgresApiKeyStore(database),
     ping: async () => {
       await database.query({ name: 'ping', text: 'select 1' })
     },
