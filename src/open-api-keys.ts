@@ -68,5 +68,6 @@ function checkNewKey({ name, scopes }: NewApiKey): void {
     const given = JSON.stringify(name.slice(0, 64))
     throw new ConfigurationError(`name: expected 1 to 32 characters of A-Z a-z 0-9 _ . -, got ${given}`)
   }
-  if (scopes.length === 0) throw new ConfigurationError('scopes: expected at least one of read, write and admin, got none')
+  if (scopes.length === 0)
+    throw new ConfigurationError('scopes: expected at least one of read, write and admin, got none')
 }

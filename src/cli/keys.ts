@@ -35,9 +35,12 @@ export async function listKeys(options: KeysOptions): Promise<ExitCode> {
   const stored = await keys.list()
   if (options.json === true) console.log(JSON.stringify(stored.map(toJson)))
   else for (const line of tableOf(stored)) console.log(line)
-  if (stored.length === 0) console.error('There are no keys in the database. Add one: tidemark keys add <name> --scope write')
+  if (stored.length === 0)
+    console.error('There are no keys in the database. Add one: tidemark keys add <name> --scope write')
   if (config.apiKeys.length > 0) {
-    console.error(`API_KEYS has besides: ${config.apiKeys.map(({ name, scopes }) => `${name} (${scopes.at(-1)})`).join(', ')}`)
+    console.error(
+      `API_KEYS has besides: ${config.apiKeys.map(({ name, scopes }) => `${name} (${scopes.at(-1)})`).join(', ')}`,
+    )
   }
   return exitCodes.ok
 }
@@ -90,7 +93,12 @@ function tableOf(keys: readonly StoredApiKey[]): string[] {
     ]),
   ]
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
 }
 
 /** UTC, to the minute. */

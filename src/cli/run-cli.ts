@@ -120,20 +120,20 @@ function addHistoryCommands(program: Command, finish: Finish): void {
     })
 }
 
-const keyExamples = `
-Examples:
+const keyExamples = `Examples:
   $ tidemark keys add trading-bot --scope write     may send snapshots and read
   $ tidemark keys add screen --scope read           may read, and gets pushed events
   $ tidemark keys list
   $ tidemark keys revoke trading-bot
 
-Running services take a new key, and refuse a revoked one, within seconds; the embedded database may stay in use.`
+Running services take a new key, and refuse a revoked one, within seconds; the embedded database may stay in use.
+`
 
 function addKeyCommands(program: Command, finish: Finish): void {
   const keys = program
     .command('keys')
     .description('add, list and revoke API keys in the database')
-    .addHelpText('after', keyExamples)
+    .addHelpText('before', keyExamples)
 
   keys
     .command('add <name>')

@@ -49,7 +49,8 @@ describe('the configuration file', () => {
     host: 'localhost',
     port: 0,
     apiKeys: [`read:${secret}`, { secret: `${secret}2` }],
-    allowUnauthenticated: true,
+    publicRead: true,
+  allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
     logLevel: 'debug',
   } satisfies TidemarkConfigInput

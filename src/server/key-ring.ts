@@ -133,7 +133,8 @@ export class KeyRing {
       if (this.#failing) this.#options.logger.info({}, 'API keys are read again')
       this.#failing = false
     } catch (error) {
-      if (!this.#failing) this.#options.logger.warn({ err: error }, 'API keys could not be read, the last known ones hold')
+      if (!this.#failing)
+        this.#options.logger.warn({ err: error }, 'API keys could not be read, the last known ones hold')
       this.#failing = true
     }
     if (this.#closed) return

@@ -141,7 +141,10 @@ export class SocketServer {
     for (const socket of this.#io.of('/').sockets.values()) {
       const caller = this.#clients.get(socket)?.caller
       if (caller === undefined || caller.isValid()) continue
-      this.#options.logger.info({ socketId: socket.id, key: caller.keyName }, 'key is not valid any more, disconnecting')
+      this.#options.logger.info(
+        { socketId: socket.id, key: caller.keyName },
+        'key is not valid any more, disconnecting',
+      )
       socket.disconnect(true)
     }
   }
