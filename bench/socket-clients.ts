@@ -34,6 +34,8 @@ export interface ReportFigures {
   readonly acknowledgedPerSecond: number
   readonly p50Ms: number
   readonly p99Ms: number
+  /** Acknowledged in all, warm-up included. */
+  readonly total: number
   /** Of those acknowledged, what the viewer did not get. */
   readonly unseen: number
 }

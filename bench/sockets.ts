@@ -58,6 +58,7 @@ export async function measureReports(): Promise<SocketFigures['reports']> {
     ratio: acknowledgedPerSecond / oneInsertPerSecond,
     p50Ms: median(ours.map(({ p50Ms }) => p50Ms)),
     p99Ms: median(ours.map(({ p99Ms }) => p99Ms)),
+    total: ours.reduce((sum, { total }) => sum + total, 0),
     unseen: ours.reduce((sum, { unseen }) => sum + unseen, 0),
   }
 }

@@ -28,6 +28,8 @@ export const settingDefaults = {
   maxConnections: 10_000,
   maxConnectionsPerAddress: 500,
   syncIntervalMs: 300_000,
+  snapshotRetentionDays: 0,
+  eventRetentionDays: 30,
   agreement: 1,
 } as const
 
@@ -49,6 +51,7 @@ export const settingLimits = {
   agreement: { min: 1, max: 16 },
   maxConnections: { min: 1, max: 1_000_000 },
   snapshotsPerSecond: { min: 1, max: 1_000_000 },
+  retentionDays: { min: 0, max: 36_500 },
 } as const
 
 const oneAddress = '0x and 40 hexadecimal digits'
@@ -186,7 +189,7 @@ export const processSettings: readonly Setting[] = [
     shown: 'text',
     expected: 'an IP address or a host name',
     meaning:
-      'Address to listen on. Anything but 127.0.0.0/8, ::1 and localhost needs `API_KEYS`, or `ALLOW_UNAUTHENTICATED=true`.',
+      'Address to listen on. Anything but 127.0.0.0/8, ::1 and localhost needs `API_KEYS`, a key of `tidemark keys add`, or `ALLOW_UNAUTHENTICATED=true`.',
     defaultText: settingDefaults.host,
     example: '0.0.0.0',
   },
@@ -220,7 +223,18 @@ export const processSettings: readonly Setting[] = [
     kind: 'boolean',
     shown: 'text',
     expected: 'true or false',
-    meaning: 'Whether everyone who reaches a `HOST` beyond this machine may use the API when there are no `API_KEYS`.',
+    meaning: 'Whether everyone who reaches a `HOST` beyond this machine may use the API when there are no API keys.',
+    defaultText: 'false',
+    example: 'true',
+  },
+  {
+    variable: 'PUBLIC_READ',
+    key: 'publicRead',
+    kind: 'boolean',
+    shown: 'text',
+    expected: 'true or false',
+    meaning:
+      'Whether everyone who reaches the service may read, and get pushed events, without a key. Writing needs a key as before.',
     defaultText: 'false',
     example: 'true',
   },
@@ -265,6 +279,28 @@ export const processSettings: readonly Setting[] = [
       'Snapshots a second of one API key, and of one address beyond this machine, over REST and Socket.IO together; without keys, of each connection from this machine. Twice as many may come at once.',
     defaultText: '1000; 5000 from this machine without keys',
     example: '2500',
+  },
+  {
+    variable: 'SNAPSHOT_RETENTION_DAYS',
+    key: 'snapshotRetentionDays',
+    kind: 'integer',
+    shown: 'text',
+    expected: rangeText('days', settingLimits.retentionDays),
+    meaning:
+      'Days for which snapshots are kept, by their `ts`; 0 keeps them for ever. A snapshot stays at least as long as its event.',
+    defaultText: `${settingDefaults.snapshotRetentionDays}: for ever`,
+    example: '365',
+  },
+  {
+    variable: 'EVENT_RETENTION_DAYS',
+    key: 'eventRetentionDays',
+    kind: 'integer',
+    shown: 'text',
+    expected: rangeText('days', settingLimits.retentionDays),
+    meaning:
+      'Days for which the event log is kept, out of which clients are sent what they missed; 0 keeps it for ever. Balances and their history stay.',
+    defaultText: String(settingDefaults.eventRetentionDays),
+    example: '90',
   },
   {
     variable: 'LOG_LEVEL',

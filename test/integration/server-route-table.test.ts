@@ -24,7 +24,7 @@ describe('addRoutes', () => {
     })
     await addRoutes(app, {
       manager,
-      keys: new KeyRing([]),
+      keys: new KeyRing({ configured: [], publicRead: false, store: () => manager.apiKeys, logger: silentLogger }),
       limits: new ServerLimits({}, metrics),
       metrics,
       document: buildOpenApi({ version: '0.0.0' }),

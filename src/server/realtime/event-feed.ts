@@ -56,6 +56,7 @@ export class EventFeed {
   #writesLeft = TURN_WRITES
   #bytesLeft = TURN_BYTES
   #unsubscribe: (() => void) | null = null
+  #closed = false
 
   constructor(options: EventFeedOptions) {
     this.#events = options.events
@@ -64,13 +65,19 @@ export class EventFeed {
     this.#stored = new StoredPages((after, limit) => options.events.read(after, limit))
   }
 
+  /** Before the first `attach`: no socket is greeted before the feed follows the log. */
   start(): void {
-    if (this.#unsubscribe !== null) return
-    this.#sent = this.#events.seq
-    this.#unsubscribe = this.#events.subscribe((event) => this.#take(event))
+    const begin = (): void => {
+      if (this.#closed || this.#unsubscribe !== null) return
+      this.#sent = this.#events.seq
+      this.#unsubscribe = this.#events.subscribe((event) => this.#take(event))
+    }
+    // A manager that never gets ready is told about by whoever started it.
+    this.#events.ready().then(begin, () => undefined)
   }
 
   close(): void {
+    this.#closed = true
     this.#unsubscribe?.()
     this.#unsubscribe = null
     if (this.#turn !== null) clearImmediate(this.#turn)
@@ -79,10 +86,15 @@ export class EventFeed {
     this.#ahead.clear()
   }
 
-  /** Greets a socket and sends it everything after its resume point; never rejects. */
-  async attach(socket: Socket, resume: ResumePoint): Promise<void> {
+  /**
+   * Greets a socket and sends it everything after its resume point, as soon as the log can be read; without a resume point
+   * it only greets. Never rejects.
+   */
+  async attach(socket: Socket, resume: ResumePoint | null): Promise<void> {
     try {
-      await this.#attach(socket, resume)
+      await this.#events.ready()
+      if (resume === null) this.#greet(socket)
+      else await this.#attach(socket, resume)
     } catch (error) {
       this.#logger.warn({ err: error, socketId: socket.id }, 'events could not be replayed, closing the connection')
       // The client sees a broken transport, and comes again with the same resume point.
@@ -91,7 +103,7 @@ export class EventFeed {
   }
 
   /** Greets a socket that gets no pushed events. */
-  greet(socket: Socket, seq: bigint = this.#sent): void {
+  #greet(socket: Socket, seq: bigint = this.#sent): void {
     const payload: ConnectedPayload = {
       message: CONNECTED_MESSAGE,
       socketId: socket.id,
@@ -113,12 +125,12 @@ export class EventFeed {
     if (log !== null && log !== this.#events.logId) return this.#attachAtHead(socket, 'log_changed')
     if (since > this.#events.seq && !(await this.#isStored(since))) return this.#attachAtHead(socket, 'ahead_of_log')
     if (this.#sent - since > REPLAY_MAX) return this.#attachAtHead(socket, 'too_far_behind')
-    this.greet(socket, since)
+    this.#greet(socket, since)
     await this.#replay(socket, since)
   }
 
   #attachAtHead(socket: Socket, reason: ResyncReason | null): void {
-    this.greet(socket)
+    this.#greet(socket)
     if (reason === null) this.#goLive(socket)
     else this.#resync(socket, reason)
   }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 
 import { TokenBucket } from '../limits/token-bucket.js'
+import { webSocketOf } from './transport-sockets.js'
 import type { Connection } from './waiting-writes.js'
 
 /** Packets a second besides the snapshots that a connection may send: pings, and events we do not know. */
@@ -22,13 +23,6 @@ export function guardAgainstFlood(connection: Connection, snapshotsPerSecond: nu
     if (bucket.take(performance.now()) > 0) onFlood()
   }
   connection.on('packet', count)
-  countPings(connection.transport, count)
-  connection.on('upgrade', (transport: object) => countPings(transport, count))
-}
-
-function countPings(transport: object, count: () => void): void {
-  const socket: unknown = Reflect.get(transport, 'socket')
-  if (typeof socket !== 'object' || socket === null) return
-  const on: unknown = Reflect.get(socket, 'on')
-  if (typeof on === 'function') Reflect.apply(on, socket, ['ping', count])
+  webSocketOf(connection.transport)?.on('ping', count)
+  connection.on('upgrade', (transport: object) => webSocketOf(transport)?.on('ping', count))
 }

@@ -12,6 +12,7 @@ import { corsOrigin } from '../http/create-app.js'
 import type { Caller, KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
 import type { HostCheck } from '../host-allowed.js'
+import { hasKeyInUrl } from '../key-in-url.js'
 import { callerAddress } from '../limits/caller-address.js'
 import type { ServerLimits } from '../limits/server-limits.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
@@ -24,6 +25,7 @@ import { guardAgainstFlood } from './flood-guard.js'
 import { UpdateHandler } from './update-handler.js'
 import { boundWaitingWrites } from './waiting-writes.js'
 import type { Connection } from './waiting-writes.js'
+import { writeTogether } from './write-together.js'
 
 const PING_INTERVAL_MS = 25_000
 const PING_TIMEOUT_MS = 20_000
@@ -52,7 +54,7 @@ export interface SocketServerOptions {
   readonly logger: Logger
 }
 
-interface Client extends Handshake {
+interface Client extends Omit<Handshake, 'token'> {
   readonly caller: Caller
 }
 
@@ -91,6 +93,7 @@ export class SocketServer {
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
       logger.debug({ code, error: message }, 'connection refused')
     })
+    options.keys.onChange(() => this.#dropInvalid())
     this.#feed.start()
   }
 
@@ -116,6 +119,7 @@ export class SocketServer {
     const { corsOrigins, hostCheck, limits } = this.#options
     if (this.#closing !== null) decide('closed', false)
     else if (!hostCheck(request.headers)) decide('forbidden_host', false)
+    else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
     else if (limits.connectionRefusal(request.socket.remoteAddress) !== null) decide('too_many_connections', false)
     else decide(null, true)
@@ -125,6 +129,7 @@ export class SocketServer {
   #watch(connection: Connection): void {
     const { limits, metrics, logger } = this.#options
     connection.once('close', limits.openConnection(callerAddress(connection.remoteAddress)))
+    writeTogether(connection)
     boundWaitingWrites(connection, ({ packets, characters }) => {
       metrics.countSlowReader()
       logger.warn(
@@ -150,13 +155,29 @@ export class SocketServer {
     if (caller instanceof Error) return caller
     if (caller === null) return refusal('unauthorized')
     if (limits.keyRefusal(caller.keyName) !== null) return refusal('too_many_connections')
-    this.#clients.set(socket, { ...handshake, caller })
+    const { since, log, events } = handshake
+    this.#clients.set(socket, { since, log, events, caller })
     return undefined
+  }
+
+  /** Disconnects those whose key was revoked, and those without a key once the first one was added. */
+  #dropInvalid(): void {
+    for (const socket of this.#io.of('/').sockets.values()) {
+      const caller = this.#clients.get(socket)?.caller
+      if (caller === undefined || caller.isValid()) continue
+      this.#options.logger.info(
+        { socketId: socket.id, key: caller.keyName },
+        'key is not valid any more, disconnecting',
+      )
+      socket.disconnect(true)
+    }
   }
 
   #welcome(socket: Socket): void {
     const client = this.#clients.get(socket)
     if (client === undefined) throw new Error('invariant: a socket is admitted before it connects')
+    // Revoked between the handshake and now.
+    if (!client.caller.isValid()) return void socket.disconnect(true)
     const { limits, metrics, logger } = this.#options
     const countOff = limits.openWithKey(client.caller.keyName)
     const fields = { socketId: socket.id, key: client.caller.keyName }
@@ -174,8 +195,7 @@ export class SocketServer {
     forgetRequest(socket)
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    if (client.events && client.caller.may('read')) void this.#feed.attach(socket, client)
-    else this.#feed.greet(socket)
+    void this.#feed.attach(socket, client.events && client.caller.may('read') ? client : null)
   }
 }
 
