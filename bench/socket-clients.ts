@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { median, quantile } from './quantile.js'
-import { openRawSocket } from './raw-socket.js'
-import type { RawSocket } from './raw-socket.js'
+import { openRawSocket } from '../test/support/raw-socket.js'
+import type { RawSocket } from '../test/support/raw-socket.js'
 
 /** What the clients are to do. */
 export type ClientTask =
