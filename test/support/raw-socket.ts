@@ -8,14 +8,18 @@ export interface RawSocket {
   emit(name: string, payload: unknown): void
 }
 
-/** Resolves when the server has greeted the client. */
-export function openRawSocket(url: string, auth: object = {}): Promise<RawSocket> {
+/** Resolves when the server has greeted the client. `onEvent` gets what comes after. */
+export function openRawSocket(
+  url: string,
+  auth: object = {},
+  onEvent: (text: string) => void = () => undefined,
+): Promise<RawSocket> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/api/socket.io/?EIO=4&transport=websocket`, {
     perMessageDeflate: false,
   })
   const raw: RawSocket = {
     socket,
-    onEvent: () => undefined,
+    onEvent,
     emit: (name, payload) => socket.send(`42${JSON.stringify([name, payload])}`),
   }
   return new Promise((resolve, reject) => {

@@ -16,7 +16,7 @@ const CONNECTIONS_MAX = 10_000
 /** Of them, from one address that is not of this machine: a building full of viewers, but not all there is. */
 const CONNECTIONS_PER_ADDRESS_MAX = 500
 /** REST requests of one address besides snapshots: more than people and dashboards need, less than we can answer. */
-const REQUESTS = { perSecond: 2000, burst: 4000 }
+const REQUESTS = { perSecond: 500, burst: 2000 }
 
 export interface LimitSettings {
   readonly connectionsMax?: number | undefined
