@@ -200,6 +200,7 @@ export class BalanceManager {
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
         onCommitted,
+        clock,
       })
       const workers = chains.map(
         (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),

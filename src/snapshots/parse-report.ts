@@ -16,7 +16,7 @@ export class InvalidSnapshotError extends TidemarkError {
   readonly code = 'invalid_snapshot'
   readonly issues: readonly ReportIssue[]
 
-  constructor(issues: readonly ReportIssue[]) {
+  constructor(issues: readonly ReportIssue[], cause?: unknown) {
     const first = issues[0]
     super(
       first === undefined
@@ -25,6 +25,7 @@ export class InvalidSnapshotError extends TidemarkError {
       {
         hint: 'Correct the named field and send the snapshot again.',
         details: { issues },
+        cause,
       },
     )
     this.issues = issues

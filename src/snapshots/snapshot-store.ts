@@ -1,3 +1,4 @@
+import { RetryableError, TidemarkError } from '../model/errors.js'
 import type { Snapshot } from '../model/snapshot.js'
 
 /** A valid snapshot on its way into the store. */
@@ -5,6 +6,9 @@ export interface SnapshotDraft extends Snapshot {
   readonly idempotencyKey: string | null
   /** SHA-256 of the body before defaults. */
   readonly bodyHash: Buffer
+  /** The books as JSON text, as they are stored. */
+  readonly onchainJson: string
+  readonly onsiteJson: string
 }
 
 /** What became of a draft. */
@@ -14,6 +18,16 @@ export type CommitOutcome =
   | { readonly kind: 'repeated'; readonly snapshot: Snapshot }
   /** The key was used before with another body: nothing was stored. */
   | { readonly kind: 'conflict'; readonly snapshot: Snapshot }
+
+/** The database refuses the batch for what is in it. Nothing of it was stored, and trying again changes nothing. */
+export class BatchRefusedError extends TidemarkError {
+  readonly code = 'batch_refused'
+}
+
+/** Nothing of the batch was stored, and nothing will be; it may be tried again. */
+export class BatchNotStoredError extends RetryableError {
+  readonly code = 'batch_not_stored'
+}
 
 export interface SnapshotListRequest {
   readonly limit: number
@@ -33,10 +47,15 @@ export interface SnapshotList {
 
 export interface SnapshotStore {
   /**
-   * Commits a batch with its events in one transaction. Outcomes are in the order of the drafts; keys within a batch
-   * are distinct.
+   * Commits a batch with its events in one transaction. Outcomes are in the order of the drafts; of drafts with one key
+   * the first one is stored.
+   *
+   * @param timeoutMs how long it may take, the wait for a connection included
+   * @throws {BatchRefusedError} at least one draft cannot be stored
+   * @throws {BatchNotStoredError} none was stored
+   * @throws any other error: the batch may have been stored, or may still be
    */
-  commit(drafts: readonly SnapshotDraft[]): Promise<readonly CommitOutcome[]>
+  commit(drafts: readonly SnapshotDraft[], timeoutMs: number): Promise<readonly CommitOutcome[]>
   /** Newest first, by `(ts, seq)`; null when `before` names no snapshot. */
   list(request: SnapshotListRequest): Promise<SnapshotList | null>
 }

@@ -1,6 +1,7 @@
 import pg from 'pg'
 
 import { ConfigurationError, RetryableError, messageOf } from '../../model/errors.js'
+import type { TidemarkErrorOptions } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 
 const CONNECT_TIMEOUT_MS = 5000
@@ -12,6 +13,13 @@ const POOL_SIZE = 12
 /** The database did not answer, or answered that it cannot now. */
 export class DatabaseUnavailableError extends RetryableError {
   readonly code = 'database_unavailable'
+  /** False when the statement surely never reached the server. */
+  readonly sent: boolean
+
+  constructor(message: string, options: TidemarkErrorOptions & { readonly sent?: boolean } = {}) {
+    super(message, options)
+    this.sent = options.sent ?? true
+  }
 }
 
 /** A statement with the name it has in logs and as a prepared statement. */
@@ -19,6 +27,8 @@ export interface Statement {
   readonly name: string
   readonly text: string
   readonly values?: readonly unknown[] | undefined
+  /** The client gives up after this, where that is sooner than for every statement. */
+  readonly timeoutMs?: number | undefined
 }
 
 /** What runs statements: the pool itself, or one connection inside a transaction. */
@@ -73,8 +83,17 @@ export class Database implements Queryable {
     this.#logger.info({ version: row.version, poolSize: POOL_SIZE }, 'database connected')
   }
 
-  query<Row extends object>(statement: Statement): Promise<readonly Row[]> {
-    return this.#run<Row>(this.#pool, statement)
+  async query<Row extends object>(statement: Statement): Promise<readonly Row[]> {
+    const client = await this.#connect()
+    let broken = false
+    try {
+      return await this.#run<Row>(client, statement)
+    } catch (error) {
+      broken = sqlState(error) === undefined
+      throw error
+    } finally {
+      client.release(broken)
+    }
   }
 
   /** Runs `work` in one transaction on one connection: all of it is kept, or nothing. */
@@ -125,17 +144,18 @@ export class Database implements Queryable {
     try {
       return await this.#pool.connect()
     } catch (error) {
-      throw asDatabaseError(error)
+      throw asDatabaseError(error, { sent: false })
     }
   }
 
-  async #run<Row extends object>(runner: pg.Pool | pg.PoolClient, statement: Statement): Promise<readonly Row[]> {
+  async #run<Row extends object>(runner: pg.PoolClient, statement: Statement): Promise<readonly Row[]> {
     const startedAt = performance.now()
     try {
       const result = await runner.query<Row>({
         name: statement.name,
         text: statement.text,
         values: [...(statement.values ?? [])],
+        ...(statement.timeoutMs === undefined ? {} : { query_timeout: Math.min(statement.timeoutMs, QUERY_TIMEOUT_MS) }),
       })
       this.#logger.debug(
         {
@@ -174,17 +194,17 @@ export function sqlState(error: unknown): string | undefined {
 /** Connection trouble, shutdown, resource shortage, serialization and time-outs may pass by themselves. */
 const transientClasses = new Set(['08', '3D', '40', '53', '55', '57'])
 
-function asDatabaseError(error: unknown): unknown {
+function asDatabaseError(error: unknown, { sent } = { sent: true }): unknown {
   if (error instanceof DatabaseUnavailableError) return error
   if (error instanceof pg.DatabaseError) {
     const transient = transientClasses.has((error.code ?? '').slice(0, 2))
-    return transient ? new DatabaseUnavailableError(`the database refused: ${error.message}`, { cause: error }) : error
+    return transient ? new DatabaseUnavailableError(`the database refused: ${error.message}`, { cause: error, sent }) : error
   }
   if (!(error instanceof Error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const connectionTrouble =
     /^E[A-Z_]+$/.test(code) || /timeout|terminated|Connection|not queryable|ended|closed/i.test(error.message)
   return connectionTrouble
-    ? new DatabaseUnavailableError(`the database did not answer: ${error.message}`, { cause: error })
+    ? new DatabaseUnavailableError(`the database did not answer: ${error.message}`, { cause: error, sent })
     : error
 }
