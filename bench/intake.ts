@@ -181,7 +181,7 @@ async function run(way: Way, durationMs: number): Promise<Run> {
   const latenciesMs: number[] = []
   const startMs = performance.now()
   const caller = async (): Promise<void> => {
-    for (let beginMs = performance.now(); beginMs - startMs < durationMs; ) {
+    for (let beginMs = performance.now(); beginMs - startMs < durationMs;) {
       await way.store()
       const endMs = performance.now()
       latenciesMs.push(endMs - beginMs)
@@ -194,7 +194,11 @@ async function run(way: Way, durationMs: number): Promise<Run> {
 }
 
 /** One caller, one snapshot at a time, in turns with a plain INSERT. */
-async function compareAlone(ours: Way, plain: Way, { loneSnapshots }: IntakeOptions): Promise<IntakeTables['loneCaller']> {
+async function compareAlone(
+  ours: Way,
+  plain: Way,
+  { loneSnapshots }: IntakeOptions,
+): Promise<IntakeTables['loneCaller']> {
   const latencies = new Map<Way, number[]>([
     [ours, []],
     [plain, []],

@@ -30,7 +30,7 @@ export async function commitInParts(
       const outcomes = await store.commit(drafts, remainingMs())
       if (outcomes.length !== part.length) throw new Error('invariant: one outcome per draft')
       report.committed += part.length
-      part.forEach((waiting, index) => waiting.settle(outcomes[index]!))
+      outcomes.forEach((outcome, index) => part[index]?.settle(outcome))
     } catch (error) {
       report.error ??= error
       const refused = error instanceof BatchRefusedError

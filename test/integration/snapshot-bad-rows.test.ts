@@ -34,7 +34,10 @@ interface Sent {
 }
 
 const sentSnapshot: fc.Arbitrary<Sent> = fc.record({
-  kind: fc.oneof({ arbitrary: fc.constant<Kind>('good'), weight: 6 }, { arbitrary: fc.constantFrom(...flaws), weight: 1 }),
+  kind: fc.oneof(
+    { arbitrary: fc.constant<Kind>('good'), weight: 6 },
+    { arbitrary: fc.constantFrom(...flaws), weight: 1 },
+  ),
   key: fc.option(fc.integer({ min: 0, max: 5 }), { freq: 2 }),
   amount: fc.integer({ min: 0, max: 1 }),
 })
@@ -65,33 +68,37 @@ describe('a snapshot that the database refuses although it seemed valid', () => 
     await expect(refused).rejects.toMatchObject({ code: 'invalid_snapshot', retryable: false })
   })
 
-  it('does no harm to the others of its batch: each is stored once, whatever the order', { timeout: longTimeoutMs }, async () => {
-    let run = 0
-    const met = new Set<string>()
-    await fc.assert(
-      fc.asyncProperty(fc.array(sentSnapshot, { minLength: 1, maxLength: 60 }), async (list) => {
-        run += 1
-        const before = await newestSeq()
-        const answers = await Promise.all(list.map((sent) => answerTo(sent, run)))
-        const expected = inOneRow(list)
-        expect(answers.map(({ kind }) => kind)).toEqual(expected)
-        for (const kind of expected) met.add(kind)
+  it(
+    'does no harm to the others of its batch: each is stored once, whatever the order',
+    { timeout: longTimeoutMs },
+    async () => {
+      let run = 0
+      const met = new Set<string>()
+      await fc.assert(
+        fc.asyncProperty(fc.array(sentSnapshot, { minLength: 1, maxLength: 60 }), async (list) => {
+          run += 1
+          const before = await newestSeq()
+          const answers = await Promise.all(list.map((sent) => answerTo(sent, run)))
+          const expected = inOneRow(list)
+          expect(answers.map(({ kind }) => kind)).toEqual(expected)
+          for (const kind of expected) met.add(kind)
 
-        const stored = answers.flatMap(({ kind, id }) => (kind === 'saved' ? [id] : []))
-        const events = await database.query<{ seq: string; id: string; stored: string }>({
-          name: 'events-since',
-          text: `select event.seq, event.snapshot_id as id, stored.id as stored from tidemark.event
+          const stored = answers.flatMap(({ kind, id }) => (kind === 'saved' ? [id] : []))
+          const events = await database.query<{ seq: string; id: string; stored: string }>({
+            name: 'events-since',
+            text: `select event.seq, event.snapshot_id as id, stored.id as stored from tidemark.event
                  left join tidemark."BalanceSnapshot" as stored using (seq) where event.seq > $1 order by event.seq`,
-          values: [before],
-        })
-        expect(events.map(({ seq }) => Number(seq))).toEqual(stored.map((_, index) => before + index + 1))
-        expect(events.map(({ id }) => id).toSorted()).toEqual(stored.toSorted())
-        expect(events.every((event) => event.id === event.stored)).toBe(true)
-      }),
-      { numRuns: times(40, 1000) },
-    )
-    expect(met).toEqual(new Set(['saved', 'refused', 'repeated', 'conflict']))
-  })
+            values: [before],
+          })
+          expect(events.map(({ seq }) => Number(seq))).toEqual(stored.map((_, index) => before + index + 1))
+          expect(events.map(({ id }) => id).toSorted()).toEqual(stored.toSorted())
+          expect(events.every((event) => event.id === event.stored)).toBe(true)
+        }),
+        { numRuns: times(40, 1000) },
+      )
+      expect(met).toEqual(new Set(['saved', 'refused', 'repeated', 'conflict']))
+    },
+  )
 
   async function newestSeq(): Promise<number> {
     const rows = await database.query<{ seq: string; rows: string }>({

@@ -43,7 +43,13 @@ describe('one idempotency key, several processes on one database', () => {
 
   /** Rows in order of their number, which must have no gap and one event each. */
   const stored = async (): Promise<readonly { id: string; key: string; onchain: unknown }[]> => {
-    const rows = await processes[0]!.database.query<{ id: string; key: string; onchain: unknown; seq: string; event: string }>({
+    const rows = await processes[0]!.database.query<{
+      id: string
+      key: string
+      onchain: unknown
+      seq: string
+      event: string
+    }>({
       name: 'stored',
       text: `select stored.id, idempotency_key as key, onchain, stored.seq, event.snapshot_id as event
              from tidemark."BalanceSnapshot" as stored full join tidemark.event using (seq) order by stored.seq`,
@@ -76,26 +82,35 @@ describe('one idempotency key, several processes on one database', () => {
     })
   })
 
-  it('neither blocks nor exhausts batches that share most of their keys, in whatever order they come', { timeout: longTimeoutMs }, async () => {
-    const keys = Array.from({ length: 400 }, (_, index) => `key-${index}`)
-    let run = 0
-    const shuffled = fc.shuffledSubarray(keys, { minLength: 300, maxLength: 400 })
-    await fc.assert(
-      fc.asyncProperty(fc.tuple(shuffled, shuffled, shuffled), async (lists) => {
-        run += 1
-        const saved = await Promise.all(
-          lists.flatMap((list, index) =>
-            list.map(async (key) => ({ key, ...(await intakeOf(index).save(report(1), `${run} ${key}`)) })),
-          ),
-        )
-        for (const key of keys) expectOneRow(saved.filter((answer) => answer.key === key))
-        const rows = await stored()
-        const ids = new Set(saved.map(({ snapshot }) => snapshot.id))
-        expect(rows.filter(({ key }) => key.startsWith(`${run} `)).map(({ id }) => id).toSorted()).toEqual([...ids].toSorted())
-      }),
-      { numRuns: times(5, 60) },
-    )
-  })
+  it(
+    'neither blocks nor exhausts batches that share most of their keys, in whatever order they come',
+    { timeout: longTimeoutMs },
+    async () => {
+      const keys = Array.from({ length: 400 }, (_, index) => `key-${index}`)
+      let run = 0
+      const shuffled = fc.shuffledSubarray(keys, { minLength: 300, maxLength: 400 })
+      await fc.assert(
+        fc.asyncProperty(fc.tuple(shuffled, shuffled, shuffled), async (lists) => {
+          run += 1
+          const saved = await Promise.all(
+            lists.flatMap((list, index) =>
+              list.map(async (key) => ({ key, ...(await intakeOf(index).save(report(1), `${run} ${key}`)) })),
+            ),
+          )
+          for (const key of keys) expectOneRow(saved.filter((answer) => answer.key === key))
+          const rows = await stored()
+          const ids = new Set(saved.map(({ snapshot }) => snapshot.id))
+          expect(
+            rows
+              .filter(({ key }) => key.startsWith(`${run} `))
+              .map(({ id }) => id)
+              .toSorted(),
+          ).toEqual([...ids].toSorted())
+        }),
+        { numRuns: times(5, 60) },
+      )
+    },
+  )
 })
 
 function expectOneRow(answers: readonly SavedSnapshot[]): void {

@@ -89,28 +89,35 @@ describe('what waits for the database', () => {
     }
   }
 
-  it('is answered within its time, all 10,000 of it, when the database is frozen, and told what it can do', { timeout: longTimeoutMs }, async () => {
-    const intake = newIntake(limits)
-    await intake.save(report(0), 'before')
-    const thaw = await freeze()
-    const startedMs = performance.now()
-    const keys = Array.from({ length: INTAKE_LIMITS.queueMax }, (_, index) => `key-${index}`)
-    const answers = await Promise.all(keys.map((key) => answerOf(intake.save(report(1), key))))
-    const tookMs = performance.now() - startedMs
-    thaw()
-    expect(tookMs).toBeLessThan(INTAKE_LIMITS.answerTimeoutMs / timeScale + 5000)
-    // Only the first batch was sent: what became of it nobody can know.
-    expect(answers.filter((answer) => answer === 'unknown')).toHaveLength(INTAKE_LIMITS.batchMax)
-    expect(answers.filter((answer) => answer === 'no')).toHaveLength(keys.length - INTAKE_LIMITS.batchMax)
+  it(
+    'is answered within its time, all 10,000 of it, when the database is frozen, and told what it can do',
+    { timeout: longTimeoutMs },
+    async () => {
+      const intake = newIntake(limits)
+      await intake.save(report(0), 'before')
+      const thaw = await freeze()
+      const startedMs = performance.now()
+      const keys = Array.from({ length: INTAKE_LIMITS.queueMax }, (_, index) => `key-${index}`)
+      const answers = await Promise.all(keys.map((key) => answerOf(intake.save(report(1), key))))
+      const tookMs = performance.now() - startedMs
+      thaw()
+      expect(tookMs).toBeLessThan(INTAKE_LIMITS.answerTimeoutMs / timeScale + 5000)
+      // Only the first batch was sent: what became of it nobody can know.
+      expect(answers.filter((answer) => answer === 'unknown')).toHaveLength(INTAKE_LIMITS.batchMax)
+      expect(answers.filter((answer) => answer === 'no')).toHaveLength(keys.length - INTAKE_LIMITS.batchMax)
 
-    const again = await Promise.all(keys.map(async (key) => await intake.save(report(1), key)))
-    const stored = await storedKeys()
-    expect(stored).toEqual(new Set(['before', ...keys]))
-    again.forEach(({ repeated }, index) => {
-      if (answers[index] === 'no') expect(repeated).toBe(false)
-    })
-    await intake.close()
-  })
+      await intake.close()
+
+      const patient = newIntake({})
+      const again = await Promise.all(keys.map(async (key) => await patient.save(report(1), key)))
+      const stored = await storedKeys()
+      expect(stored).toEqual(new Set(['before', ...keys]))
+      again.forEach(({ repeated }, index) => {
+        if (answers[index] === 'no') expect(repeated).toBe(false)
+      })
+      await patient.close()
+    },
+  )
 
   it('is answered when the intake is closed meanwhile', { timeout: longTimeoutMs }, async () => {
     const intake = newIntake(limits)
@@ -143,7 +150,8 @@ describe('what waits for the database', () => {
     const answer = answerOf(intake.save(report(1)))
     const waiting = `select pid from pg_stat_activity where wait_event_type = 'Lock'`
     let ended = 0
-    while (ended === 0) ended = (await observer.query(`select pg_terminate_backend(pid) from (${waiting}) as one`)).rowCount ?? 0
+    while (ended === 0)
+      ended = (await observer.query(`select pg_terminate_backend(pid) from (${waiting}) as one`)).rowCount ?? 0
     await observer.query('commit')
     expect(await answer).toBe('unknown')
     await intake.close()
@@ -156,7 +164,11 @@ describe('what waits for the database', () => {
   ] as const)('is bounded in %s, beyond which a reporter is told to come again', async (_what, some, room) => {
     const intake = newIntake(some)
     const taken = Array.from({ length: room }, (_, index) => intake.save(wide(index)))
-    await expect(intake.save(wide(0))).rejects.toMatchObject({ code: 'overloaded', retryable: true, retryAfterMs: 1000 })
+    await expect(intake.save(wide(0))).rejects.toMatchObject({
+      code: 'overloaded',
+      retryable: true,
+      retryAfterMs: 1000,
+    })
     await Promise.all(taken)
     await expect(intake.save(wide(0))).resolves.toMatchObject({ repeated: false })
     await intake.close()

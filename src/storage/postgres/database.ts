@@ -155,7 +155,9 @@ export class Database implements Queryable {
         name: statement.name,
         text: statement.text,
         values: [...(statement.values ?? [])],
-        ...(statement.timeoutMs === undefined ? {} : { query_timeout: Math.min(statement.timeoutMs, QUERY_TIMEOUT_MS) }),
+        ...(statement.timeoutMs === undefined
+          ? {}
+          : { query_timeout: Math.min(statement.timeoutMs, QUERY_TIMEOUT_MS) }),
       })
       this.#logger.debug(
         {
@@ -198,7 +200,9 @@ function asDatabaseError(error: unknown, { sent } = { sent: true }): unknown {
   if (error instanceof DatabaseUnavailableError) return error
   if (error instanceof pg.DatabaseError) {
     const transient = transientClasses.has((error.code ?? '').slice(0, 2))
-    return transient ? new DatabaseUnavailableError(`the database refused: ${error.message}`, { cause: error, sent }) : error
+    return transient
+      ? new DatabaseUnavailableError(`the database refused: ${error.message}`, { cause: error, sent })
+      : error
   }
   if (!(error instanceof Error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
