@@ -6,7 +6,7 @@ import { ClosedError, RetryableError, TidemarkError, messageOf } from '../model/
 import type { Logger } from '../model/logger.js'
 import type { Snapshot } from '../model/snapshot.js'
 import { commitInParts } from './commit-in-parts.js'
-import { InvalidSnapshotError, parseIdempotencyKey, parseReport } from './parse-report.js'
+import { InvalidSnapshotError, hashReport, parseIdempotencyKey, parseReport } from './parse-report.js'
 import type { SnapshotDraft, SnapshotStore } from './snapshot-store.js'
 import { WaitingLine } from './waiting-line.js'
 import type { Settlement, Waiting } from './waiting-line.js'
@@ -223,17 +223,19 @@ export class SnapshotIntake {
 }
 
 function draftOf(body: unknown, key: unknown): SnapshotDraft {
-  const { report, bodyHash } = parseReport(body)
+  const report = parseReport(body)
+  const { onchain, onsite } = report
   return {
-    id: randomUUID(),
-    ts: report.ts === undefined ? new Date() : new Date(report.ts),
-    pid: report.pid ?? null,
-    onchain: report.onchain,
-    onsite: report.onsite,
-    idempotencyKey: key === undefined ? null : parseIdempotencyKey(key),
-    bodyHash,
-    onchainJson: JSON.stringify(report.onchain),
-    onsiteJson: JSON.stringify(report.onsite),
+    snapshot: {
+      id: randomUUID(),
+      ts: report.ts === undefined ? new Date() : new Date(report.ts),
+      pid: report.pid ?? null,
+      onchain,
+      onsite,
+    },
+    onchainJson: JSON.stringify(onchain),
+    onsiteJson: JSON.stringify(onsite),
+    idempotency: key === undefined ? null : { key: parseIdempotencyKey(key), bodyHash: hashReport(report) },
   }
 }
 

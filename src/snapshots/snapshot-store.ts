@@ -2,13 +2,19 @@ import { RetryableError, TidemarkError } from '../model/errors.js'
 import type { Snapshot } from '../model/snapshot.js'
 
 /** A valid snapshot on its way into the store. */
-export interface SnapshotDraft extends Snapshot {
-  readonly idempotencyKey: string | null
-  /** SHA-256 of the body before defaults. */
-  readonly bodyHash: Buffer
+export interface SnapshotDraft {
+  readonly snapshot: Snapshot
   /** The books as JSON text, as they are stored. */
   readonly onchainJson: string
   readonly onsiteJson: string
+  /** What makes a repeated request known; null for a snapshot that came without a key. */
+  readonly idempotency: Idempotency | null
+}
+
+export interface Idempotency {
+  readonly key: string
+  /** SHA-256 of the body before defaults, in hex: tells a repeated request from a different one. */
+  readonly bodyHash: string
 }
 
 /** What became of a draft. */
@@ -29,22 +35,7 @@ export class BatchNotStoredError extends RetryableError {
   readonly code = 'batch_not_stored'
 }
 
-export interface SnapshotListRequest {
-  readonly limit: number
-  readonly offset: number
-  /** Only what comes after this snapshot in the list: keyset paging. */
-  readonly before?: string | undefined
-  readonly from?: Date | undefined
-  readonly to?: Date | undefined
-}
-
-export interface SnapshotList {
-  readonly snapshots: readonly Snapshot[]
-  /** Rows kept; with `from` or `to`, rows in that range. */
-  readonly total: number
-  readonly hasMore: boolean
-}
-
+/** Where snapshots are committed; `SnapshotReader` reads them back. */
 export interface SnapshotStore {
   /**
    * Commits a batch with its events in one transaction. Outcomes are in the order of the drafts; of drafts with one key
@@ -56,6 +47,4 @@ export interface SnapshotStore {
    * @throws any other error: the batch may have been stored, or may still be
    */
   commit(drafts: readonly SnapshotDraft[], timeoutMs: number): Promise<readonly CommitOutcome[]>
-  /** Newest first, by `(ts, seq)`; null when `before` names no snapshot. */
-  list(request: SnapshotListRequest): Promise<SnapshotList | null>
 }

@@ -190,7 +190,7 @@ describe('what waits for the database', () => {
     })
     const saved = await Promise.all(Array.from({ length: 103 }, (_, index) => intake.save(wide(index))))
     expect(batches.map((drafts) => drafts.length)).toEqual([25, 25, 25, 25, 3])
-    expect(batches.flat().map(({ id }) => id)).toEqual(saved.map(({ snapshot }) => snapshot.id))
+    expect(batches.flat().map(({ snapshot }) => snapshot.id)).toEqual(saved.map(({ snapshot }) => snapshot.id))
     const { rows } = await observer.query<{ id: string }>('select id from tidemark."BalanceSnapshot" order by seq')
     expect(rows.map(({ id }) => id)).toEqual(saved.map(({ snapshot }) => snapshot.id))
     await intake.close()

@@ -4,7 +4,7 @@ import { messageOf } from '../../model/errors.js'
 import type { Snapshot } from '../../model/snapshot.js'
 import { EVENT_CHANNEL } from './append-events.js'
 import { DatabaseUnavailableError, sqlState } from './database.js'
-import type { Database, Queryable } from './database.js'
+import type { Database } from './database.js'
 import { readSnapshot } from './snapshot-row.js'
 import type { SnapshotRow } from './snapshot-row.js'
 
@@ -21,7 +21,7 @@ type KeyedRow = SnapshotRow & { readonly key: string; readonly body_hash: Buffer
 /** What is stored under a key. */
 interface Keyed {
   readonly snapshot: Snapshot
-  readonly bodyHash: Buffer
+  readonly bodyHash: string
 }
 
 /**
@@ -41,14 +41,21 @@ export async function commitSnapshots(
   const remainingMs = (): number => Math.max(STATEMENT_MIN_MS, deadlineMs - performance.now())
   const { distinct, byKey } = firstOfEachKey(drafts)
   try {
-    const known = await insert(database, distinct, byKey.size > 0, remainingMs()).catch((error: unknown) => {
-      if (sqlState(error) !== UNIQUE_VIOLATION) throw error
-      return database.transaction(async (transaction) => {
-        await transaction.query({ ...lockCounter, timeoutMs: remainingMs() })
-        return await insert(transaction, distinct, true, remainingMs())
+    if (byKey.size === 0) {
+      await database.query({ ...insertSnapshots, values: [...columnsOf(drafts), drafts.length], timeoutMs })
+    } else {
+      const statement = { ...insertKeyedSnapshots, values: [...columnsOf(distinct), ...keyColumnsOf(distinct)] }
+      const known = await database.query<KeyedRow>({ ...statement, timeoutMs }).catch(async (error: unknown) => {
+        if (sqlState(error) !== UNIQUE_VIOLATION) throw error
+        return await database.transaction(async (transaction) => {
+          await transaction.query({ ...lockCounter, timeoutMs: remainingMs() })
+          return await transaction.query<KeyedRow>({ ...statement, timeoutMs: remainingMs() })
+        })
       })
-    })
-    for (const row of known) byKey.set(row.key, { snapshot: readSnapshot(row), bodyHash: row.body_hash })
+      for (const row of known) {
+        byKey.set(row.key, { snapshot: readSnapshot(row), bodyHash: row.body_hash.toString('hex') })
+      }
+    }
   } catch (error) {
     throw classified(error)
   }
@@ -61,25 +68,20 @@ function firstOfEachKey(drafts: readonly SnapshotDraft[]): {
   readonly byKey: Map<string, Keyed>
 } {
   const byKey = new Map<string, Keyed>()
-  const distinct = drafts.filter((draft) => {
-    if (draft.idempotencyKey === null) return true
-    if (byKey.has(draft.idempotencyKey)) return false
-    byKey.set(draft.idempotencyKey, { snapshot: snapshotOf(draft), bodyHash: draft.bodyHash })
+  const distinct = drafts.filter(({ snapshot, idempotency }) => {
+    if (idempotency === null) return true
+    const { key, bodyHash } = idempotency
+    if (byKey.has(key)) return false
+    byKey.set(key, { snapshot, bodyHash })
     return true
   })
   return { distinct, byKey }
 }
 
-function outcomeOf(draft: SnapshotDraft, byKey: ReadonlyMap<string, Keyed>): CommitOutcome {
-  const keyed = draft.idempotencyKey === null ? undefined : byKey.get(draft.idempotencyKey)
-  if (keyed === undefined) return { kind: 'saved', snapshot: snapshotOf(draft) }
-  const { snapshot, bodyHash } = keyed
-  if (snapshot.id === draft.id) return { kind: 'saved', snapshot }
-  return { kind: bodyHash.equals(draft.bodyHash) ? 'repeated' : 'conflict', snapshot }
-}
-
-function snapshotOf({ id, ts, pid, onchain, onsite }: SnapshotDraft): Snapshot {
-  return { id, ts, pid, onchain, onsite }
+function outcomeOf({ snapshot, idempotency }: SnapshotDraft, byKey: ReadonlyMap<string, Keyed>): CommitOutcome {
+  const keyed = idempotency === null ? undefined : byKey.get(idempotency.key)
+  if (keyed === undefined || keyed.snapshot.id === snapshot.id) return { kind: 'saved', snapshot }
+  return { kind: keyed.bodyHash === idempotency?.bodyHash ? 'repeated' : 'conflict', snapshot: keyed.snapshot }
 }
 
 /** Says of a failure what is known about the rows: refused, surely not stored, or (as it came) nothing. */
@@ -94,29 +96,32 @@ function classified(error: unknown): unknown {
 
 const lockCounter = { name: 'lock-counter', text: 'select 1 from tidemark.event_log for no key update' }
 
-/** The columns of a draft, one list each. A list costs far less than a parameter per value. */
-const columns = `unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bytea[])
-  with ordinality as draft (id, ts, pid, onchain, onsite, key, hash, place)`
+/** The values of all rows, one list for each column: far cheaper than a parameter for each value. */
+const columns = `
+  unnest($1::uuid[]), unnest($2::timestamptz[]), unnest($3::bigint[]), json_array_elements($4::json),
+  json_array_elements($5::json)`
 
-/** What stores the rows of `fresh`, whose `place` counts from 1, once `counter` has given them their numbers. */
-const store = `
-  inserted as (
-    insert into tidemark."BalanceSnapshot" (seq, id, ts, pid, onchain, onsite, idempotency_key, body_hash)
-    select counter.base + fresh.place, fresh.id, fresh.ts, fresh.pid, fresh.onchain::json, fresh.onsite::json,
-           fresh.key, fresh.hash
-    from counter, fresh
-    returning seq, id
-  ), appended as (
-    insert into tidemark.event (seq, type, snapshot_id) select seq, 'snapshot.saved', id from inserted
-  )`
+/** Stores the rows of `fresh`, whose `place` counts from 1, once `counter` has given them their numbers. */
+function storing(key: string, bodyHash: string): string {
+  return `
+    inserted as (
+      insert into tidemark."BalanceSnapshot" (seq, id, ts, pid, onchain, onsite, idempotency_key, body_hash)
+      select counter.base + fresh.place, id, ts, pid, onchain, onsite, ${key}, ${bodyHash} from counter, fresh
+      returning seq, id
+    ), appended as (
+      insert into tidemark.event (seq, type, snapshot_id) select seq, 'snapshot.saved', id from inserted
+    )`
+}
 
 const insertSnapshots = {
   name: 'insert-snapshots',
   text: `
-    with fresh as (select * from ${columns}), counter as (
-      update tidemark.event_log set seq = seq + $8, snapshots = snapshots + $8
-      returning seq - $8 as base, pg_notify('${EVENT_CHANNEL}', '')
-    ), ${store}
+    with fresh as (
+      select * from rows from (${columns}) with ordinality as draft (id, ts, pid, onchain, onsite, place)
+    ), counter as (
+      update tidemark.event_log set seq = seq + $6, snapshots = snapshots + $6
+      returning seq - $6 as base, pg_notify('${EVENT_CHANNEL}', '')
+    ), ${storing('null', `''`)}
     select 1 where false`,
 }
 
@@ -130,15 +135,15 @@ const insertKeyedSnapshots = {
     with draft as materialized (
       select draft.*, (select stored.seq from tidemark."BalanceSnapshot" as stored
                        where stored.idempotency_key = draft.key) as known_seq
-      from ${columns}
+      from rows from (${columns}, unnest($6::text[]), unnest($7::text[]))
+        with ordinality as draft (id, ts, pid, onchain, onsite, key, hash, ordinal)
     ), fresh as materialized (
-      select id, ts, pid, onchain, onsite, key, hash, row_number() over (order by draft.place) as place
-      from draft where known_seq is null
+      select draft.*, row_number() over (order by ordinal) as place from draft where known_seq is null
     ), counter as (
       update tidemark.event_log set seq = seq + added.count, snapshots = snapshots + added.count
       from (select count(*) as count from fresh) as added where added.count > 0
       returning seq - added.count as base, pg_notify('${EVENT_CHANNEL}', '')
-    ), ${store}
+    ), ${storing('key', `coalesce(decode(hash, 'hex'), '')`)}
     select stored.*
     from draft, lateral (
       select id, ts, pid, onchain, onsite, idempotency_key as key, body_hash
@@ -147,23 +152,25 @@ const insertKeyedSnapshots = {
     where draft.known_seq is not null`,
 }
 
-/** Stores the drafts whose keys are not known; returns the rows of those that are. */
-function insert(
-  queryable: Queryable,
-  drafts: readonly SnapshotDraft[],
-  keyed: boolean,
-  timeoutMs: number,
-): Promise<readonly KeyedRow[]> {
-  const values = [
-    drafts.map((draft) => draft.id),
-    drafts.map((draft) => draft.ts.toISOString()),
-    drafts.map((draft) => draft.pid),
-    drafts.map((draft) => draft.onchainJson),
-    drafts.map((draft) => draft.onsiteJson),
-    drafts.map((draft) => draft.idempotencyKey),
-    drafts.map((draft) => draft.bodyHash),
+function columnsOf(drafts: readonly SnapshotDraft[]): readonly string[] {
+  return [
+    listOf(drafts, ({ snapshot }) => snapshot.id),
+    listOf(drafts, ({ snapshot }) => snapshot.ts.toISOString()),
+    listOf(drafts, ({ snapshot }) => snapshot.pid),
+    `[${drafts.map(({ onchainJson }) => onchainJson).join(',')}]`,
+    `[${drafts.map(({ onsiteJson }) => onsiteJson).join(',')}]`,
   ]
-  return keyed
-    ? queryable.query<KeyedRow>({ ...insertKeyedSnapshots, values, timeoutMs })
-    : queryable.query<KeyedRow>({ ...insertSnapshots, values: [...values, drafts.length], timeoutMs })
+}
+
+function keyColumnsOf(drafts: readonly SnapshotDraft[]): readonly unknown[] {
+  return [
+    // Keys may hold any character, so the driver has to quote them.
+    drafts.map(({ idempotency }) => idempotency?.key ?? null),
+    listOf(drafts, ({ idempotency }) => idempotency?.bodyHash ?? null),
+  ]
+}
+
+/** An array of values that are ours and need no quotes, as PostgreSQL reads it. */
+function listOf(drafts: readonly SnapshotDraft[], read: (draft: SnapshotDraft) => string | number | null): string {
+  return `{${drafts.map((draft) => read(draft) ?? 'null').join(',')}}`
 }
