@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 
 import { measureGaps } from './gap.js'
 import { measureGrowth } from './growth.js'
+import { measureIntake } from './intake.js'
 import { measureLive } from './live.js'
 import type { Live } from './live.js'
 import { measureMemory } from './memory.js'
@@ -11,7 +12,7 @@ import { median, quantile } from './quantile.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
 
-const parts = ['live', 'growth', 'gap', 'memory', 'peers'] as const
+const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake'] as const
 type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     blocks: { type: 'string', default: '200' },
     positions: { type: 'string', default: '1000' },
     sizes: { type: 'string', default: '100,1000,10000,50000' },
+    rounds: { type: 'string', default: '5' },
   },
 })
 const wanted = new Set(values.only.split(',').map(readPart))
@@ -53,6 +55,8 @@ function measurePart(part: Part): Promise<unknown> {
       return measureMemory(10_000, 90)
     case 'peers':
       return withStage((stage) => measurePeers(stage.anvil, stage.world))
+    case 'intake':
+      return measureIntake({ rounds: Number(values.rounds), durationMs: 2000, loneSnapshots: 2000 })
   }
 }
 
@@ -103,9 +107,14 @@ async function withStage<Result>(work: (stage: Awaited<ReturnType<typeof createS
 
 function print(part: Part, result: unknown): void {
   console.log(`\n${part}`)
-  for (const table of part === 'live' ? (result as object[]) : [result]) {
+  for (const table of tablesOf(part, result)) {
     console.table(Array.isArray(table) ? table.map(roundedRow) : roundedRow(table as object))
   }
+}
+
+function tablesOf(part: Part, result: unknown): readonly unknown[] {
+  if (part === 'live') return result as object[]
+  return part === 'intake' ? Object.values(result as object) : [result]
 }
 
 function roundedRow(row: object): Record<string, unknown> {
