@@ -35,6 +35,8 @@ describe('environment variables', () => {
         apiKeys: [],
         allowUnauthenticated: false,
         corsOrigins: [],
+        snapshotRetentionDays: 0,
+        eventRetentionDays: 30,
         logLevel: 'info',
         mongodbUrl: null,
       },

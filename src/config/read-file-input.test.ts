@@ -51,6 +51,8 @@ describe('the configuration file', () => {
     apiKeys: [`read:${secret}`, { secret: `${secret}2` }],
     allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
+    snapshotRetentionDays: 365,
+    eventRetentionDays: 90,
     logLevel: 'debug',
   } satisfies TidemarkConfigInput
 
@@ -77,6 +79,8 @@ describe('the configuration file', () => {
       dataDir: '/srv/conf/data',
       port: 0,
       allowUnauthenticated: true,
+      snapshotRetentionDays: 365,
+      eventRetentionDays: 90,
       logLevel: 'debug',
     })
   })
