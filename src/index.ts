@@ -1,19 +1,16 @@
-export {
-  BalanceManager,
-  InvalidArgumentError,
-  NotRunningError,
-  UnknownChainError,
-  migrateDatabase,
-} from './balance-manager.js'
+export { BalanceManager } from './balance-manager.js'
 export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
   ChainMetrics,
   ChainSummary,
   CurrentBalanceView,
-  ManagerEvents,
+  Health,
   ManagerMetrics,
+  StartOptions,
 } from './balance-manager.js'
+export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type { ManagerEvents } from './manager/manager-events.js'
 export type { ChainConfig, Config } from './config/config.js'
 export { defineConfig } from './config/define-config.js'
 export type { TidemarkConfigInput } from './config/define-config.js'
@@ -62,4 +59,6 @@ export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } fr
 export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 export type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
 export type { BookName, SeriesBucket, SeriesValue, SnapshotSeries } from './model/snapshot-series.js'
-export { DatabaseUnavailableError } from './storage/postgres/database.js'
+export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
+export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
+export { migrateDatabase } from './storage/postgres/migrate-database.js'
