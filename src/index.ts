@@ -1,19 +1,16 @@
-export {
-  BalanceManager,
-  InvalidArgumentError,
-  NotRunningError,
-  UnknownChainError,
-  migrateDatabase,
-} from './balance-manager.js'
+export { BalanceManager } from './balance-manager.js'
 export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
   ChainMetrics,
   ChainSummary,
   CurrentBalanceView,
-  ManagerEvents,
+  Health,
   ManagerMetrics,
+  StartOptions,
 } from './balance-manager.js'
+export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type { ManagerEvents } from './manager/manager-events.js'
 export { apiKeyScopes } from './access/api-key.js'
 export type { ApiKey, ApiKeyScope, StoredApiKey } from './access/api-key.js'
 export type { ApiKeyStore, KeyInForce, KeysInForce } from './access/api-key-store.js'
@@ -66,5 +63,8 @@ export { InvalidSnapshotError } from './snapshots/parse-report.js'
 export type { ReportIssue } from './snapshots/parse-report.js'
 export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } from './snapshots/snapshot-intake.js'
 export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
-export type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
-export { DatabaseUnavailableError } from './storage/postgres/database.js'
+export type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
+export type { BookName, SeriesBucket, SeriesValue, SnapshotSeries } from './model/snapshot-series.js'
+export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
+export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
+export { migrateDatabase } from './storage/postgres/migrate-database.js'

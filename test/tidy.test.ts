@@ -29,7 +29,9 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'ledger/balance-reader.ts',
       'ledger/ledger-store.ts',
       'ledger/watch-list-store.ts',
+      'snapshots/snapshot-reader.ts',
       'snapshots/snapshot-store.ts',
+      'snapshots/snapshot-upkeep.ts',
     ],
   },
   doctor: { may: ['model', 'config', 'chain', 'storage'] },
@@ -38,8 +40,10 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
+  manager: { may: ['model', 'events', 'storage'] },
   'balance-manager.ts': {
     may: [
+      'manager',
       'model',
       'access',
       'config',
@@ -67,6 +71,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'open-history.ts',
       'open-api-keys.ts',
       'chain-worker.ts',
+      'manager',
       'balance-manager.ts',
     ],
   },

@@ -37,6 +37,8 @@ export interface CheckedInput {
   readonly allowUnauthenticated?: boolean | undefined
   readonly publicRead?: boolean | undefined
   readonly corsOrigins?: readonly string[] | undefined
+  readonly snapshotRetentionDays?: number | undefined
+  readonly eventRetentionDays?: number | undefined
   readonly logLevel?: LogLevel | undefined
 }
 
@@ -180,6 +182,8 @@ export const configSchema: z.ZodType<CheckedInput> = z.strictObject({
   allowUnauthenticated: z.boolean().optional(),
   publicRead: z.boolean().optional(),
   corsOrigins: list(origin, { max: settingLimits.corsOrigins }).transform(distinct).optional(),
+  snapshotRetentionDays: integer(settingLimits.retentionDays).optional(),
+  eventRetentionDays: integer(settingLimits.retentionDays).optional(),
   logLevel: z
     .string()
     .trim()

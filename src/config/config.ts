@@ -51,6 +51,10 @@ export interface Config {
   readonly publicRead: boolean
   /** Exact origins, `scheme://host[:port]`. */
   readonly corsOrigins: readonly string[]
+  /** By `ts`; 0: for ever. */
+  readonly snapshotRetentionDays: number
+  /** 0: for ever. */
+  readonly eventRetentionDays: number
   readonly logLevel: LogLevel
   readonly mongodbUrl: string | null
 }

@@ -25,6 +25,8 @@ export function fillDefaults(input: CheckedInput, { cwd, fields }: { cwd: string
     allowUnauthenticated: input.allowUnauthenticated ?? false,
     publicRead: input.publicRead ?? false,
     corsOrigins: input.corsOrigins ?? [],
+    snapshotRetentionDays: input.snapshotRetentionDays ?? settingDefaults.snapshotRetentionDays,
+    eventRetentionDays: input.eventRetentionDays ?? settingDefaults.eventRetentionDays,
     logLevel: input.logLevel ?? settingDefaults.logLevel,
     mongodbUrl: input.mongodbUrl ?? null,
   })

@@ -50,7 +50,7 @@ describe('the configuration file', () => {
     port: 0,
     apiKeys: [`read:${secret}`, { secret: `${secret}2` }],
     publicRead: true,
-  allowUnauthenticated: true,
+    allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
     logLevel: 'debug',
   } satisfies TidemarkConfigInput

@@ -29,7 +29,7 @@ export type ServerConfig = Pick<
 >
 
 export interface ServerOptions {
-  /** Started; the server does not close it. */
+  /** Started, or about to be: until then whatever needs it is refused. The server does not close it. */
   readonly manager: BalanceManager
   readonly config: ServerConfig
   readonly logger: Logger

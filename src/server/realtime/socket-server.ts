@@ -172,8 +172,7 @@ export class SocketServer {
     })
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    if (client.caller.may('read')) void this.#feed.attach(socket, client)
-    else this.#feed.greet(socket)
+    void this.#feed.attach(socket, client.caller.may('read') ? client : null)
   }
 }
 
