@@ -248,21 +248,30 @@ describe('who may do what', () => {
   })
 })
 
-it('a database that was never reached shuts everybody out but the keys of the configuration', async () => {
-  await keys.add({ name: 'stored', scopes: ['read'] })
-  const away = new Error('no database')
+it('a database that was never read shuts everybody out, and lets in who waited once it was read', async () => {
+  const { secret } = await keys.add({ name: 'stored', scopes: ['read'] })
+  let away = true
   const service = await serve({
     wrap: (manager) =>
       new Proxy(manager, {
         get: (target, property) => {
-          if (property === 'apiKeys') throw away
+          if (property === 'apiKeys' && away) throw new Error('the database is away')
           const member: unknown = Reflect.get(target, property, target)
           return typeof member === 'function' ? (member.bind(target) as unknown) : member
         },
       }),
   })
-  expect([await statusOf(`${service.url}/api/chains`, null), await statusOf(`${service.url}/livez`, null)]).toEqual([
-    503, 200,
-  ])
-  expect(await refusalOf(service.connect())).toBe('unavailable')
+  expect([
+    await statusOf(`${service.url}/api/chains`, null),
+    await statusOf(`${service.url}/api/chains`, secret),
+    await statusOf(`${service.url}/livez`, null),
+  ]).toEqual([503, 503, 200])
+  const socket = service.connect({ auth: { token: secret } })
+  const stranger = service.connect()
+  const refused = nextEvent<Error>(stranger, 'connect_error')
+  const connected = nextEvent(socket, 'connected')
+  away = false
+  expect(await connected).toMatchObject({ socketId: socket.id })
+  expect((await refused).message).toBe('unauthorized')
+  expect(await statusOf(`${service.url}/api/chains`, secret)).toBe(200)
 })
