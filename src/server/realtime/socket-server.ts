@@ -30,7 +30,7 @@ const FLUSH_TIMEOUT_MS = 1000
 
 const refusals = {
   unauthorized: 'expected a valid API key in auth.token',
-  invalid_request: 'expected auth to be {token?, since?, log?}, with since a sequence number',
+  invalid_request: 'expected auth to be {token?, since?, log?, events?}, with since a sequence number',
 } as const
 
 export interface SocketServerOptions {
@@ -143,7 +143,7 @@ export class SocketServer {
     })
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    if (client.caller.may('read')) void this.#feed.attach(socket, client)
+    if (client.events && client.caller.may('read')) void this.#feed.attach(socket, client)
     else this.#feed.greet(socket)
   }
 }
