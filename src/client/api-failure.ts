@@ -13,14 +13,11 @@ import { TidemarkError } from '../model/errors.js'
  */
 export type ClientFailureCode = 'unreachable' | 'timeout' | 'bad_answer' | 'aborted' | 'queue_full' | 'dropped'
 
-/** What is known of a report that was not acknowledged. */
-export type ReportOutcome = 'not_stored' | 'unknown'
-
 export interface ApiFailureOptions {
   readonly code: ErrorCode | ClientFailureCode
   /** HTTP status; null when the failure did not come as an HTTP answer. */
   readonly status?: number | null
-  readonly details?: WireDetails | undefined
+  readonly details?: WireDetails | null | undefined
   readonly retryAfterMs?: number | null
   readonly retryable: boolean
   readonly cause?: unknown
@@ -39,11 +36,11 @@ export class TidemarkApiError extends TidemarkError {
   override readonly retryable: boolean
 
   constructor(message: string, options: ApiFailureOptions) {
-    const { code, status = null, details, retryAfterMs = null, retryable, cause } = options
-    super(message, { cause, ...(details === undefined ? {} : { details: namedDetails(details) }) })
+    const { code, status = null, details = null, retryAfterMs = null, retryable, cause } = options
+    super(message, { cause, ...(details === null ? {} : { details: namedDetails(details) }) })
     this.code = code
     this.status = status
-    this.answer = details ?? null
+    this.answer = details
     this.retryAfterMs = retryAfterMs
     this.retryable = retryable
   }

@@ -1,14 +1,16 @@
 import { TidemarkApiError } from './api-failure.js'
 
+/** Asset name to amount: a number, a bigint, or decimal text for exact amounts of any size. */
+export type ReportedAmounts = Readonly<Record<string, number | bigint | string>>
+
 /** A report as a program makes it. */
 export interface ReportInput {
   /** When the balances were taken; the time of the call when absent. */
   readonly ts?: Date | string | undefined
   /** The reporter's process id. */
   readonly pid?: number | undefined
-  /** Asset name to amount: a number, or decimal text for exact amounts of any size. */
-  readonly onchain: Readonly<Record<string, number | string>>
-  readonly onsite: Readonly<Record<string, number | string>>
+  readonly onchain: ReportedAmounts
+  readonly onsite: ReportedAmounts
 }
 
 /** A report that does not change any more, whatever becomes of the object it was made from. */
