@@ -1,19 +1,16 @@
-export {
-  BalanceManager,
-  InvalidArgumentError,
-  NotRunningError,
-  UnknownChainError,
-  migrateDatabase,
-} from './balance-manager.js'
+export { BalanceManager } from './balance-manager.js'
 export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
   ChainMetrics,
   ChainSummary,
   CurrentBalanceView,
-  ManagerEvents,
+  Health,
   ManagerMetrics,
+  StartOptions,
 } from './balance-manager.js'
+export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type { ManagerEvents } from './manager/manager-events.js'
 export type { ChainConfig, Config } from './config/config.js'
 export { defineConfig } from './config/define-config.js'
 export type { TidemarkConfigInput } from './config/define-config.js'
@@ -61,4 +58,6 @@ export type { ReportIssue } from './snapshots/parse-report.js'
 export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } from './snapshots/snapshot-intake.js'
 export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 export type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
-export { DatabaseUnavailableError } from './storage/postgres/database.js'
+export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
+export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
+export { migrateDatabase } from './storage/postgres/migrate-database.js'

@@ -34,8 +34,10 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
+  manager: { may: ['model', 'events', 'storage'] },
   'balance-manager.ts': {
     may: [
+      'manager',
       'model',
       'config',
       'events',
@@ -60,6 +62,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'history-keeper.ts',
       'open-history.ts',
       'chain-worker.ts',
+      'manager',
       'balance-manager.ts',
     ],
   },

@@ -47,8 +47,9 @@ export class TidemarkApiError extends TidemarkError {
 }
 
 /** Codes after which the same request may succeed later. */
-const passing: ReadonlySet<string> = new Set<ErrorCode | 'rate_limited'>([
+const passing: ReadonlySet<string> = new Set<string>([
   'rate_limited',
+  'too_many_connections',
   'request_timeout',
   'overloaded',
   'storage_unavailable',

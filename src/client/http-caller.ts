@@ -142,7 +142,8 @@ function refusal(response: Response, text: string): TidemarkApiError {
 export function readRetryAfterMs(header: string | null, nowMs: number = Date.now()): number | null {
   if (header === null) return null
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000
-  const atMs = Date.parse(header)
+  // Dates begin with the day of the week: `Date.parse` would make a date of much else.
+  const atMs = /^[A-Z][a-z]{2}, /.test(header) ? Date.parse(header) : Number.NaN
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs)
 }
 

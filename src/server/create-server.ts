@@ -25,7 +25,7 @@ const CLOSE_TIMEOUT_MS = 3000
 export type ServerConfig = Pick<Config, 'host' | 'port' | 'apiKeys' | 'allowUnauthenticated' | 'corsOrigins'>
 
 export interface ServerOptions {
-  /** Started; the server does not close it. */
+  /** Started, or about to be: until then whatever needs it is refused. The server does not close it. */
   readonly manager: BalanceManager
   readonly config: ServerConfig
   readonly logger: Logger

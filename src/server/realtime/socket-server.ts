@@ -143,8 +143,7 @@ export class SocketServer {
     })
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    if (client.events && client.caller.may('read')) void this.#feed.attach(socket, client)
-    else this.#feed.greet(socket)
+    void this.#feed.attach(socket, client.events && client.caller.may('read') ? client : null)
   }
 }
 
