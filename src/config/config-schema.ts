@@ -34,6 +34,8 @@ export interface CheckedInput {
   readonly apiKeys?: readonly CheckedApiKey[] | undefined
   readonly allowUnauthenticated?: boolean | undefined
   readonly corsOrigins?: readonly string[] | undefined
+  readonly snapshotRetentionDays?: number | undefined
+  readonly eventRetentionDays?: number | undefined
   readonly logLevel?: LogLevel | undefined
 }
 
@@ -179,6 +181,8 @@ export const configSchema: z.ZodType<CheckedInput> = z.strictObject({
   apiKeys: apiKeys.optional(),
   allowUnauthenticated: z.boolean().optional(),
   corsOrigins: list(origin, { max: settingLimits.corsOrigins }).transform(distinct).optional(),
+  snapshotRetentionDays: integer(settingLimits.retentionDays).optional(),
+  eventRetentionDays: integer(settingLimits.retentionDays).optional(),
   logLevel: z
     .string()
     .trim()

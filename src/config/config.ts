@@ -59,6 +59,10 @@ export interface Config {
   readonly allowUnauthenticated: boolean
   /** Exact origins, `scheme://host[:port]`. */
   readonly corsOrigins: readonly string[]
+  /** By `ts`; 0: for ever. */
+  readonly snapshotRetentionDays: number
+  /** 0: for ever. */
+  readonly eventRetentionDays: number
   readonly logLevel: LogLevel
   readonly mongodbUrl: string | null
 }

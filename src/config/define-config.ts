@@ -39,6 +39,10 @@ export interface TidemarkConfigInput {
   apiKeys?: string | readonly (string | ApiKeyConfigInput)[] | undefined
   allowUnauthenticated?: boolean | undefined
   corsOrigins?: string | readonly string[] | undefined
+  /** Days for which snapshots are kept, by their `ts`; 0 keeps them for ever. */
+  snapshotRetentionDays?: number | undefined
+  /** Days for which the event log is kept; 0 keeps it for ever. */
+  eventRetentionDays?: number | undefined
   logLevel?: LogLevel | undefined
 }
 

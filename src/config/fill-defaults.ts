@@ -22,6 +22,8 @@ export function fillDefaults(input: CheckedInput, { cwd, fields }: { cwd: string
     apiKeys: (input.apiKeys ?? []).map(toApiKeyConfig),
     allowUnauthenticated: input.allowUnauthenticated ?? false,
     corsOrigins: input.corsOrigins ?? [],
+    snapshotRetentionDays: input.snapshotRetentionDays ?? settingDefaults.snapshotRetentionDays,
+    eventRetentionDays: input.eventRetentionDays ?? settingDefaults.eventRetentionDays,
     logLevel: input.logLevel ?? settingDefaults.logLevel,
     mongodbUrl: input.mongodbUrl ?? null,
   })

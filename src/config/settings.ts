@@ -26,6 +26,8 @@ export const settingDefaults = {
   port: 3000,
   logLevel: 'info',
   syncIntervalMs: 300_000,
+  snapshotRetentionDays: 0,
+  eventRetentionDays: 30,
   agreement: 1,
 } as const
 
@@ -45,6 +47,7 @@ export const settingLimits = {
   pollIntervalMs: { min: 50, max: 3_600_000 },
   syncIntervalMs: { min: 1_000, max: 86_400_000 },
   agreement: { min: 1, max: 16 },
+  retentionDays: { min: 0, max: 36_500 },
 } as const
 
 const oneAddress = '0x and 40 hexadecimal digits'
@@ -229,6 +232,28 @@ export const processSettings: readonly Setting[] = [
     meaning: 'Web origins, besides our own, that may call the API and open a socket.',
     defaultText: 'none',
     example: 'https://ops.example.com',
+  },
+  {
+    variable: 'SNAPSHOT_RETENTION_DAYS',
+    key: 'snapshotRetentionDays',
+    kind: 'integer',
+    shown: 'text',
+    expected: rangeText('days', settingLimits.retentionDays),
+    meaning:
+      'Days for which snapshots are kept, by their `ts`; 0 keeps them for ever. A snapshot stays at least as long as its event.',
+    defaultText: `${settingDefaults.snapshotRetentionDays}: for ever`,
+    example: '365',
+  },
+  {
+    variable: 'EVENT_RETENTION_DAYS',
+    key: 'eventRetentionDays',
+    kind: 'integer',
+    shown: 'text',
+    expected: rangeText('days', settingLimits.retentionDays),
+    meaning:
+      'Days for which the event log is kept, out of which clients are sent what they missed; 0 keeps it for ever. Balances and their history stay.',
+    defaultText: String(settingDefaults.eventRetentionDays),
+    example: '90',
   },
   {
     variable: 'LOG_LEVEL',

@@ -2,6 +2,8 @@ import type { EventLog } from '../../events/event-log.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
+import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
+import type { SnapshotUpkeep } from '../../snapshots/snapshot-upkeep.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
 import { PostgresBalanceReader } from './balance-reader.js'
@@ -10,6 +12,8 @@ import type { DatabaseSettings } from './connect-database.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { migrate } from './migrate.js'
+import { PostgresSnapshotReader } from './snapshot-reader.js'
+import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
 import { PostgresWatchListStore } from './watch-list-store.js'
 
@@ -20,6 +24,8 @@ export interface Storage {
   readonly reader: BalanceReader
   readonly events: EventLog
   readonly snapshots: SnapshotStore
+  readonly snapshotReader: SnapshotReader
+  readonly snapshotUpkeep: SnapshotUpkeep
   /**
    * Whether the database can be worked with, known within seconds.
    *
@@ -50,6 +56,8 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     reader: new PostgresBalanceReader(database),
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
+    snapshotReader: new PostgresSnapshotReader(database),
+    snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),
     close: () => connection.close(),
   }
