@@ -30,6 +30,7 @@ export type {
   PageQuery,
   PositionInput,
   SaveOptions,
+  SeriesQuery,
   SnapshotsQuery,
   TimeInput,
 } from './rest-client.js'
@@ -50,5 +51,6 @@ export type {
   WireWatchListChanged,
 } from '../api/event-wire.js'
 export type { WirePage } from '../api/page.js'
+export type { SnapshotSeriesAnswer } from '../api/snapshot-series-wire.js'
 export type { SnapshotAcknowledgement, SnapshotListAnswer, SnapshotSavedAnswer, WireSnapshot } from '../api/snapshot-wire.js'
 export type { WireSolver, WireWatchedToken } from '../api/watch-list-wire.js'

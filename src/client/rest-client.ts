@@ -2,6 +2,7 @@ import type { WireBalanceRecord, WireCoverageInterval, WireCurrentBalance } from
 import type { WireChain } from '../api/chain-wire.js'
 import type { WirePage } from '../api/page.js'
 import type { LiveAnswer, ReadyAnswer } from '../api/service-routes.js'
+import type { SnapshotSeriesAnswer } from '../api/snapshot-series-wire.js'
 import type { SnapshotListAnswer, SnapshotSavedAnswer, WireSnapshot } from '../api/snapshot-wire.js'
 import type { WireSolver, WireWatchedToken } from '../api/watch-list-wire.js'
 import type { CallOptions, HttpCaller, QueryValue } from './http-caller.js'
@@ -52,6 +53,17 @@ export interface SnapshotsQuery {
   readonly before?: string | undefined
   readonly from?: TimeInput | undefined
   readonly to?: TimeInput | undefined
+}
+
+export interface SeriesQuery {
+  /** Which side of the reports. */
+  readonly book: SnapshotSeriesAnswer['book']
+  /** Asset, by the name it is reported under. */
+  readonly asset: string
+  readonly from?: TimeInput | undefined
+  readonly to?: TimeInput | undefined
+  /** The most buckets to answer with. */
+  readonly points?: number | undefined
 }
 
 export interface SaveOptions extends CallOptions {
@@ -179,6 +191,11 @@ export class RestClient {
       before = last.id
       offset = undefined
     }
+  }
+
+  /** What was reported of one asset over time, in buckets that keep first, last, lowest and highest amount. */
+  getSnapshotSeries(query: SeriesQuery, options?: CallOptions): Promise<SnapshotSeriesAnswer> {
+    return this.#get('/api/balance/snapshot/series', { ...query }, options)
   }
 
   /** Whether the process answers at all. */

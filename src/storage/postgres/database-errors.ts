@@ -108,7 +108,7 @@ export function troubleOf(error: unknown): DatabaseTrouble | null {
 }
 
 /** Failures that may pass become a {@link DatabaseUnavailableError}; others stay what they are. */
-export function asDatabaseError(error: unknown, { sent } = { sent: true }): unknown {
+export function asDatabaseError(error: unknown, { sent }: { readonly sent: boolean } = { sent: true }): unknown {
   if (error instanceof DatabaseUnavailableError) return error
   const trouble = troubleOf(error)
   if (trouble === null) return error
