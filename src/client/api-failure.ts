@@ -1,4 +1,4 @@
-import type { WireDetails, WireError } from '../api/error-answer.js'
+import type { WireDetails, WireError, WireIssue } from '../api/error-answer.js'
 import type { ErrorCode } from '../api/error-codes.js'
 import { TidemarkError } from '../model/errors.js'
 
@@ -94,5 +94,9 @@ function waitOf({ details }: WireError): number | null {
 }
 
 function namedDetails(details: WireDetails): Readonly<Record<string, unknown>> {
-  return Array.isArray(details) ? { issues: details } : { ...details }
+  return isIssueList(details) ? { issues: details } : { ...details }
+}
+
+function isIssueList(details: WireDetails): details is readonly WireIssue[] {
+  return Array.isArray(details)
 }

@@ -95,7 +95,12 @@ export class Connection {
   }
 
   /** Sends an event and gives the answer, or an error when there is none in time. Only while `live`. */
-  ask(name: string, payload: unknown, timeoutMs: number, answered: (error: Error | null, answer: unknown) => void): void {
+  ask(
+    name: string,
+    payload: unknown,
+    timeoutMs: number,
+    answered: (error: Error | null, answer: unknown) => void,
+  ): void {
     if (this.#state !== 'live') throw new Error('invariant: nothing is sent without a connection')
     this.#socket.timeout(timeoutMs).emit(name, payload, answered)
   }

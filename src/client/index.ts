@@ -52,5 +52,10 @@ export type {
 } from '../api/event-wire.js'
 export type { WirePage } from '../api/page.js'
 export type { SnapshotSeriesAnswer } from '../api/snapshot-series-wire.js'
-export type { SnapshotAcknowledgement, SnapshotListAnswer, SnapshotSavedAnswer, WireSnapshot } from '../api/snapshot-wire.js'
+export type {
+  SnapshotAcknowledgement,
+  SnapshotListAnswer,
+  SnapshotSavedAnswer,
+  WireSnapshot,
+} from '../api/snapshot-wire.js'
 export type { WireSolver, WireWatchedToken } from '../api/watch-list-wire.js'

@@ -142,10 +142,7 @@ describe('a place', () => {
 
   it('that cannot be read ends the viewer, instead of passing over what happened since', async () => {
     const service = await serve((socket) => greet(socket, 0))
-    for (const load of [
-      () => ({ seq: 'x', log: 'a' }),
-      () => Promise.reject(new Error('unreadable')),
-    ]) {
+    for (const load of [() => ({ seq: 'x', log: 'a' }), () => Promise.reject(new Error('unreadable'))]) {
       const { feed } = watch(service.url, { place: { load, save: () => undefined } })
       const codes: unknown[] = []
       feed.on('state', ({ state, error }) => codes.push(state, error?.code))

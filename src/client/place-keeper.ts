@@ -28,10 +28,10 @@ export class PlaceKeeper {
   async load(): Promise<Place | null> {
     const place = (await this.#storage?.load()) ?? null
     if (place === null) return null
-    if (!/^\d{1,18}$/.test(String(place.seq)) || typeof place.log !== 'string') {
+    if (typeof place.seq !== 'string' || !/^\d{1,18}$/.test(place.seq) || typeof place.log !== 'string') {
       throw new Error('expected a place {seq, log}, with seq as decimal text')
     }
-    return { seq: String(place.seq), log: place.log }
+    return { seq: place.seq, log: place.log }
   }
 
   /** Notes a place. It is stored after the listeners of its event have been called. */

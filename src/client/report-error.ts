@@ -10,7 +10,10 @@ export class ReportError extends TidemarkApiError {
   readonly reportId: string
   readonly outcome: ReportOutcome
 
-  constructor(message: string, options: ApiFailureOptions & { readonly reportId: string; readonly outcome: ReportOutcome }) {
+  constructor(
+    message: string,
+    options: ApiFailureOptions & { readonly reportId: string; readonly outcome: ReportOutcome },
+  ) {
     super(message, options)
     this.reportId = options.reportId
     this.outcome = options.outcome

@@ -1,7 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
-import type { ClientOptions, LiveFeed, LiveOptions, Place, TidemarkClient, WireEvent } from '../../src/client/index.js'
+import type {
+  ClientOptions,
+  LiveFeed,
+  LiveOptions,
+  Place,
+  ResyncNotice,
+  TidemarkClient,
+  WireEvent,
+} from '../../src/client/index.js'
 import { createClient } from '../../src/client/index.js'
+import type { ChainConfig } from '../../src/config/config.js'
 import type { CuttingProxy } from '../support/cutting-proxy.js'
 import { startCuttingProxy } from '../support/cutting-proxy.js'
 import { longTimeoutMs, times } from '../support/long.js'
@@ -13,6 +22,18 @@ let database: TestDatabase
 let service: Service
 let proxy: CuttingProxy
 let client: TidemarkClient
+/** Watching it changes the watch list; nothing is ever read of it. */
+const unreachableChain: ChainConfig = {
+  chainId: 1n,
+  name: 'Away',
+  nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+  rpcUrls: ['http://127.0.0.1:1'],
+  wsUrls: [],
+  tokens: [],
+  blockTimeMs: null,
+  pollIntervalMs: 1000,
+  syncIntervalMs: 60_000,
+}
 const solver = '0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045'
 
 beforeAll(async () => {
@@ -27,19 +48,23 @@ afterEach(async () => {
 
 afterAll(() => database.stop())
 
-async function serve(options: Partial<ClientOptions> = {}): Promise<void> {
-  service = await startService(database)
+async function serve(options: Partial<ClientOptions> = {}, chains: readonly ChainConfig[] = []): Promise<void> {
+  service = await startService(database, { chains })
   proxy = await startCuttingProxy(service.url)
   client = createClient({ url: proxy.url, retryFirstMs: 5, retryMostMs: 50, ...options })
 }
 
 /** Everything a viewer is given, from its greeting on. */
-async function watch(options: LiveOptions = {}): Promise<{ feed: LiveFeed; events: WireEvent[] }> {
+async function watch(
+  options: LiveOptions = {},
+): Promise<{ feed: LiveFeed; events: WireEvent[]; notices: ResyncNotice[] }> {
   const feed = client.live(options)
   const events: WireEvent[] = []
+  const notices: ResyncNotice[] = []
+  feed.on('resync', (notice) => notices.push(notice))
   feed.on('event', (event) => events.push(event))
-  await until('it is live', () => feed.state === 'live')
-  return { feed, events }
+  await until('it is greeted', () => feed.place !== null)
+  return { feed, events, notices }
 }
 
 const save = (count: number): Promise<unknown> =>
@@ -55,7 +80,7 @@ const range = (first: number, last: number): number[] => Array.from({ length: la
 
 describe('a viewer', () => {
   it('is given every event by its name, also that the watch list changed', async () => {
-    await serve()
+    await serve({}, [unreachableChain])
     const { feed, events } = await watch()
     const start = Number(feed.place?.seq)
     const reports: unknown[] = []
@@ -75,34 +100,38 @@ describe('a viewer', () => {
     expect(reports).toEqual([documentReport.onchain, documentReport.onchain])
   })
 
-  it('misses and repeats nothing while connections are cut and the service is started again', async () => {
-    await serve()
-    const { feed, events } = await watch()
-    const start = Number(feed.place?.seq)
-    const cuts = times(12, 50)
-    let greetings = 0
-    let problems = 0
-    feed.on('state', ({ state }) => (greetings += state === 'live' ? 1 : 0))
-    feed.on('problem', () => (problems += 1))
-    for (let cut = 1; cut <= cuts; cut += 1) {
-      const before = greetings
-      const saving = save(50)
-      if (cut === Math.ceil(cuts / 2)) {
+  it(
+    'misses and repeats nothing while connections are cut and the service is started again',
+    async () => {
+      await serve()
+      const { feed, events } = await watch()
+      const start = Number(feed.place?.seq)
+      const cuts = times(12, 50)
+      let greetings = 0
+      let problems = 0
+      feed.on('state', ({ state }) => (greetings += state === 'live' ? 1 : 0))
+      feed.on('problem', () => (problems += 1))
+      for (let cut = 1; cut <= cuts; cut += 1) {
+        const before = greetings
+        const saving = save(50)
+        if (cut === Math.ceil(cuts / 2)) {
+          await saving
+          await service.close()
+          service = await startService(database)
+          proxy.leadTo(service.url)
+        } else proxy.cut()
         await saving
-        await service.close()
-        service = await startService(database)
-        proxy.leadTo(service.url)
-      } else proxy.cut()
-      await saving
-      await until('it is back', () => greetings > before)
-    }
-    await save(1)
-    const head = await headOfLog()
-    await until('it has all', () => Number(events.at(-1)?.payload.seq) >= head)
-    expect(seqsOf(events)).toEqual(range(start + 1, head))
-    expect(head - start).toBeGreaterThanOrEqual(50 * cuts + 1)
-    expect(problems).toBe(0)
-  }, longTimeoutMs)
+        await until('it is back', () => greetings > before)
+      }
+      await save(1)
+      const head = await headOfLog()
+      await until('it has all', () => Number(events.at(-1)?.payload.seq) >= head)
+      expect(seqsOf(events)).toEqual(range(start + 1, head))
+      expect(head - start).toBeGreaterThanOrEqual(50 * cuts + 1)
+      expect(problems).toBe(0)
+    },
+    longTimeoutMs,
+  )
 
   it('misses and repeats nothing when another viewer goes on where it stopped', async () => {
     await serve()
@@ -124,14 +153,15 @@ describe('a viewer', () => {
     await serve()
     await save(1)
     const place = { load: () => ({ seq: '1', log: 'of-another-database' }), save: () => undefined }
-    const feed = client.live({ place })
-    const reasons: string[] = []
-    feed.on('resync', ({ reason, place: next }) => reasons.push(reason, next.seq))
-    await until('it is told', () => reasons.length > 0)
-    expect(reasons).toEqual(['log_changed', String(await headOfLog())])
-    const next = new Promise((resolve) => feed.on('balance:snapshot', resolve))
+    const { events, notices } = await watch({ place })
+    await until('it is told', () => notices.length > 0)
+    expect(notices).toEqual([
+      { reason: 'log_changed', before: { seq: '1', log: 'of-another-database' }, place: expect.any(Object) },
+    ])
     await save(1)
-    expect(await next).toMatchObject({ seq: (await headOfLog()) as unknown })
+    const head = await headOfLog()
+    await until('it has all', () => Number(events.at(-1)?.payload.seq) >= head)
+    expect(seqsOf(events)).toEqual(range(Number(notices[0]?.place.seq) + 1, head))
   })
 
   it('works over polling, where WebSockets do not get through', async () => {

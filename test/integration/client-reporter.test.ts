@@ -71,7 +71,11 @@ describe('a reporter', () => {
     expect(Date.parse(answer.timestamp)).toBeLessThanOrEqual(Date.now())
     expect(await storedIds(1, 1)).toEqual(new Map([[1, [answer.id]]]))
     expect(reporter.pending).toBe(0)
-    const exact = await reporter.report({ ts: '2025-11-07T00:45:08.603Z', onchain: { eth: 10n ** 30n }, onsite: { eth: 1 } })
+    const exact = await reporter.report({
+      ts: '2025-11-07T00:45:08.603Z',
+      onchain: { eth: 10n ** 30n },
+      onsite: { eth: 1 },
+    })
     expect(exact.timestamp).toBe('2025-11-07T00:45:08.603Z')
   })
 
@@ -146,32 +150,39 @@ describe('a reporter', () => {
     expect(await storedIds(511, 511)).toEqual(new Map([[511, [id]]]))
   })
 
-  it('loses and doubles nothing while connections are cut and the service is started again', async () => {
-    const reports = times(2000, 20_000)
-    const cuts = times(8, 50)
-    const first = 10_000
-    let service = await startService(database)
-    const proxy = await startCuttingProxy(service.url)
-    closers.push(async () => (await proxy.close(), await service.close()))
-    const reporter = reporterOf(proxy.url, { inFlightMax: 32, reportsMax: reports })
-    const answers = Array.from({ length: reports }, (_, index) => reporter.report(numbered(first + index)))
-    const left = (): number => reporter.pending
-    let lostConnections = 0
-    reporter.on('state', ({ state }) => (lostConnections += state === 'offline' ? 1 : 0))
-    for (let cut = 1; cut <= cuts; cut += 1) {
-      await until('more is stored', () => left() <= reports - (cut * reports) / (cuts + 2) && reporter.state === 'live')
-      if (cut === Math.ceil(cuts / 2)) {
-        await service.close()
-        service = await startService(database)
-        proxy.leadTo(service.url)
-      } else proxy.cut()
-    }
-    const stored = await Promise.all(answers)
-    expect(lostConnections).toBeGreaterThanOrEqual(cuts)
-    const ids = await storedIds(first, first + reports - 1)
-    expect(ids.size).toBe(reports)
-    stored.forEach(({ id }, index) => expect(ids.get(first + index)).toEqual([id]))
-  }, longTimeoutMs)
+  it(
+    'loses and doubles nothing while connections are cut and the service is started again',
+    async () => {
+      const reports = times(2000, 20_000)
+      const cuts = times(8, 50)
+      const first = 10_000
+      let service = await startService(database)
+      const proxy = await startCuttingProxy(service.url)
+      closers.push(async () => (await proxy.close(), await service.close()))
+      const reporter = reporterOf(proxy.url, { inFlightMax: 32, reportsMax: reports })
+      const answers = Array.from({ length: reports }, (_, index) => reporter.report(numbered(first + index)))
+      const left = (): number => reporter.pending
+      let lostConnections = 0
+      reporter.on('state', ({ state }) => (lostConnections += state === 'offline' ? 1 : 0))
+      for (let cut = 1; cut <= cuts; cut += 1) {
+        await until(
+          'more is stored',
+          () => left() <= reports - (cut * reports) / (cuts + 2) && reporter.state === 'live',
+        )
+        if (cut === Math.ceil(cuts / 2)) {
+          await service.close()
+          service = await startService(database)
+          proxy.leadTo(service.url)
+        } else proxy.cut()
+      }
+      const stored = await Promise.all(answers)
+      expect(lostConnections).toBeGreaterThanOrEqual(cuts)
+      const ids = await storedIds(first, first + reports - 1)
+      expect(ids.size).toBe(reports)
+      stored.forEach(({ id }, index) => expect(ids.get(first + index)).toEqual([id]))
+    },
+    longTimeoutMs,
+  )
 
   it('gives up at once what is refused for what it says, and goes on with the next', async () => {
     const service = await serve()
@@ -180,7 +191,9 @@ describe('a reporter', () => {
     reporter.on('retry', ({ id }) => retries.push(id))
     const [bad, conflict, good] = await Promise.all([
       failureOf(reporter.report({ onchain: { eth: '-1' }, onsite: { eth: 1 } }, { id: 'bad' })),
-      reporter.report(numbered(700), { id: 'same' }).then(() => failureOf(reporter.report(numbered(701), { id: 'same' }))),
+      reporter
+        .report(numbered(700), { id: 'same' })
+        .then(() => failureOf(reporter.report(numbered(701), { id: 'same' }))),
       reporter.report(numbered(702)),
     ])
     expect(bad).toBeInstanceOf(ReportError)
@@ -192,7 +205,12 @@ describe('a reporter', () => {
       answer: [expect.objectContaining({ path: 'onchain.eth' })],
     })
     expect(conflict).toMatchObject({ code: 'idempotency_conflict', reportId: 'same' })
-    expect(await storedIds(700, 702)).toEqual(new Map([[700, [expect.any(String)]], [702, [good.id]]]))
+    expect(await storedIds(700, 702)).toEqual(
+      new Map([
+        [700, [expect.any(String)]],
+        [702, [good.id]],
+      ]),
+    )
     expect(retries).toEqual([])
   })
 
@@ -274,7 +292,9 @@ describe('a reporter without a valid key', () => {
   it('is refused once and for all, and all that waits with it', async () => {
     const secret = 'the-right-secret-of-the-bot-0001'
     const service = await serve({
-      server: { apiKeys: [{ name: 'bot', scopes: ['write'], secretSha256: createHash('sha256').update(secret).digest('hex') }] },
+      server: {
+        apiKeys: [{ name: 'bot', scopes: ['write'], secretSha256: createHash('sha256').update(secret).digest('hex') }],
+      },
     })
     let asked = 0
     const apiKey = (): string => {
@@ -282,7 +302,10 @@ describe('a reporter without a valid key', () => {
       return 'a-wrong-secret-of-the-bot-000001'
     }
     const reporter = reporterOf(service.url, {}, { apiKey })
-    const answers = await Promise.all([failureOf(reporter.report(numbered(1200))), failureOf(reporter.report(numbered(1201)))])
+    const answers = await Promise.all([
+      failureOf(reporter.report(numbered(1200))),
+      failureOf(reporter.report(numbered(1201))),
+    ])
     expect(answers).toEqual([
       expect.objectContaining({ code: 'unauthorized', retryable: false }),
       expect.objectContaining({ code: 'unauthorized', retryable: false }),
