@@ -35,12 +35,12 @@ function history(): History {
       {
         name: 'viewer 1',
         watches: [
-          { asked: 0, greeted: 0, resync: null, seen: seen.slice(0, 2) },
-          { asked: 2, greeted: null, resync: null, seen: [] },
-          { asked: 2, greeted: 2, resync: null, seen: seen.slice(2) },
+          { asked: 0, greeted: 0, resync: null, ended: null, seen: seen.slice(0, 2) },
+          { asked: 2, greeted: null, resync: null, ended: null, seen: [] },
+          { asked: 2, greeted: 2, resync: null, ended: null, seen: seen.slice(2) },
         ],
       },
-      { name: 'viewer 2', watches: [{ asked: null, greeted: 1, resync: null, seen: seen.slice(1) }] },
+      { name: 'viewer 2', watches: [{ asked: null, greeted: 1, resync: null, ended: null, seen: seen.slice(1) }] },
     ],
     stored: { rows, log: rows.map(({ seq, id }) => ({ seq, id })), head: 3 },
     settled: true,

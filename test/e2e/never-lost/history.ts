@@ -65,6 +65,8 @@ export interface Watch {
   /** The seq of its greeting; null when it was cut before. */
   readonly greeted: number | null
   readonly resync: string | null
+  /** Why it ended; null while it is open. */
+  readonly ended: string | null
   readonly seen: readonly SeenSnapshot[]
 }
 

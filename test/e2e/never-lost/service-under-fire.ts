@@ -32,13 +32,12 @@ export class ServiceUnderFire {
     return `http://127.0.0.1:${this.#settings.port}`
   }
 
-  get starts(): number {
-    return this.#starts
+  get pid(): number {
+    return this.#running().pid
   }
 
-  /** Log of the process of the moment, or of the last one. */
-  get log(): string {
-    return this.#process?.log() ?? ''
+  get starts(): number {
+    return this.#starts
   }
 
   async start(): Promise<void> {
@@ -70,7 +69,7 @@ export class ServiceUnderFire {
   }
 
   send(name: NodeJS.Signals): void {
-    process.kill(this.#running().pid, name)
+    process.kill(this.pid, name)
   }
 
   /** Processes of the embedded server, the postmaster first. */

@@ -10,6 +10,7 @@ import type { SeenSnapshot, ViewerHistory, Watch } from './history.js'
 interface OpenWatch extends Watch {
   greeted: number | null
   resync: string | null
+  ended: string | null
   readonly seen: SeenSnapshot[]
 }
 
@@ -42,7 +43,11 @@ export class Viewer {
         ...(this.#log === null ? {} : { log: this.#log }),
       }),
       onSocket: (socket) => this.#watch(socket),
-      onDown: (socket) => socket.removeAllListeners(),
+      onDown: (socket, reason) => {
+        socket.removeAllListeners()
+        const watch = this.#watches.at(-1)
+        if (watch !== undefined) watch.ended = reason
+      },
     })
   }
 
@@ -68,7 +73,7 @@ export class Viewer {
   }
 
   #watch(socket: Socket): void {
-    const watch: OpenWatch = { asked: this.#since, greeted: null, resync: null, seen: [] }
+    const watch: OpenWatch = { asked: this.#since, greeted: null, resync: null, ended: null, seen: [] }
     this.#watches.push(watch)
     socket.on('connected', ({ seq, log }: ConnectedPayload) => {
       watch.greeted = Number(seq)
