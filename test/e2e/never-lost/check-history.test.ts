@@ -131,7 +131,7 @@ describe('the checker of histories', () => {
     expect(rulesOf(between)).toEqual([rules.resumed, rules.sequence])
     const twice = withViewer(([first, , third]) => [first, { ...third, seen: [...third!.seen, ...third!.seen] }])
     expect(rulesOf(twice)).toEqual([rules.sequence])
-    const turned = withViewer(([first, , third]) => [{ ...first, seen: first!.seen.toReversed() }, third])
+    const turned = withViewer(([first, , third]) => [{ ...first, seen: [...first!.seen.toReversed(), ...third!.seen] }])
     expect(rulesOf(turned)).toEqual([rules.sequence])
   })
 

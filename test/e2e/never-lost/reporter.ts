@@ -22,10 +22,15 @@ export interface ReporterOptions {
   readonly nextNumber: () => number
 }
 
+interface OpenReport extends SentReport {
+  readonly attempts: Attempt[]
+  onTheirWay: number
+}
+
 /** Sends reports one after the other, and writes down what it was told. */
 export class Reporter {
   readonly #options: ReporterOptions
-  readonly reports: SentReport[] = []
+  readonly #reports: OpenReport[] = []
   #resting = false
   #inFlight = 0
   #acknowledged = 0
@@ -33,6 +38,16 @@ export class Reporter {
 
   constructor(options: ReporterOptions) {
     this.#options = options
+  }
+
+  /** What it was told so far; it does not know what becomes of a report on its way. */
+  get reports(): readonly SentReport[] {
+    return this.#reports
+      .map(({ onTheirWay, ...report }): SentReport => {
+        if (onTheirWay === 0) return report
+        return { ...report, attempts: [...report.attempts, { kind: 'unknown', reason: 'on its way' }] }
+      })
+      .filter(({ attempts }) => attempts.length > 0)
   }
 
   /** What this caller knows at the moment: reports on their way, acknowledgements and outcomes that it does not know. */
@@ -66,40 +81,43 @@ export class Reporter {
   /** Sees one report to its end; `twice` sends it by two ways at once when it has a key. */
   async #report(draft: Draft, twice = false): Promise<boolean> {
     const { sender, twin, random } = this.#options
-    const attempts: Attempt[] = []
+    const { number, key, body } = draft
+    const content = contentOfDraft(draft)
+    const report: OpenReport = { number, key, ts: timeOf(body), content, attempts: [], onTheirWay: 0 }
+    this.#reports.push(report)
     const both = twice && draft.key !== null
     // Some callers never come back after they got no answer.
     const patient = draft.key !== null && random.integer(1, 6) > 1
     // Once acknowledged, some ask again.
     const again = draft.key !== null && random.integer(1, 12) === 1
     await Promise.all([
-      this.#see(draft, { sender, attempts, patient, again }),
-      both ? this.#see(draft, { sender: twin, attempts, patient: true, again: false }) : undefined,
+      this.#see(draft, { sender, report, patient, again }),
+      both ? this.#see(draft, { sender: twin, report, patient: true, again: false }) : undefined,
     ])
-    if (attempts.length === 0) return false
-    const { number, key, body } = draft
-    this.reports.push({ number, key, ts: timeOf(body), content: contentOfDraft(draft), attempts })
-    return attempts.some(({ kind }) => kind === 'acknowledged')
+    return report.attempts.some(({ kind }) => kind === 'acknowledged')
   }
 
   async #see(
     draft: Draft,
-    way: { sender: Sender; attempts: Attempt[]; patient: boolean; again: boolean },
+    way: { sender: Sender; report: OpenReport; patient: boolean; again: boolean },
   ): Promise<void> {
+    const { sender, report, patient } = way
     let again = way.again
     for (let count = 0; count < ATTEMPTS_MAX; count += 1) {
+      report.onTheirWay += 1
       this.#inFlight += 1
-      const attempt = await way.sender.send(draft)
+      const attempt = await sender.send(draft)
+      report.onTheirWay -= 1
       this.#inFlight -= 1
       if (attempt.kind !== 'unsent') {
-        way.attempts.push(attempt)
+        report.attempts.push(attempt)
         if (attempt.kind === 'acknowledged') this.#acknowledged += 1
         if (attempt.kind === 'unknown') this.#unknown += 1
         const answered = attempt.kind === 'acknowledged' || (attempt.kind === 'refused' && isFinal(attempt.code))
         if (answered && !again) return
         if (answered) again = false
-        if (attempt.kind === 'unknown' && !way.patient) return
-      } else if (this.#resting && way.attempts.length === 0) return
+        if (attempt.kind === 'unknown' && !patient) return
+      } else if (this.#resting && report.attempts.length === 0) return
       await sleep(RETRY_MS)
     }
   }
