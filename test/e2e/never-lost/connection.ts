@@ -45,9 +45,9 @@ export class Connection {
     this.#socket?.disconnect()
   }
 
-  /** Leaves by itself and comes back. */
+  /** Leaves by itself and comes back; does nothing while it is not there. */
   leave(): void {
-    this.#socket?.disconnect()
+    this.socket?.disconnect()
   }
 
   #open(): void {

@@ -12,7 +12,7 @@ export type Cut = (typeof cutKinds)[number]
 /** How long a silent connection swallows what is sent before it is reset. */
 const SILENCE_MS = 400
 /** How long a cut waits for something to be sent that it can break off. */
-const ARMED_MS = 2000
+const ARMED_MS = 500
 
 interface Pair {
   readonly client: Socket
