@@ -140,6 +140,7 @@ function pass(pair: Pair, way: { from: Socket; to: Socket; breaks: Cut }): void 
 }
 
 function destroy({ client, target }: Pair): void {
+  // Only TCP knows a reset; the target may be a Unix socket.
   client.resetAndDestroy()
-  target.resetAndDestroy()
+  target.destroy()
 }

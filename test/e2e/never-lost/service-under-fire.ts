@@ -75,10 +75,7 @@ export class ServiceUnderFire {
   /** Processes of the embedded server, the postmaster first. */
   databasePids(): number[] {
     const { dataDir } = this.#settings
-    if (dataDir === null) return []
-    const { postmaster, processes } = findRemains(openDataDirectory(dataDir))
-    if (postmaster === null) return processes.map(({ pid }) => pid)
-    return [postmaster.pid, ...processes.map(({ pid }) => pid).filter((pid) => pid !== postmaster.pid)]
+    return dataDir === null ? [] : serverPids(dataDir)
   }
 
   /** Ends it however it stands. */
@@ -97,6 +94,13 @@ export class ServiceUnderFire {
     if (this.#process === null) throw new Error('the service was not started')
     return this.#process
   }
+}
+
+/** Processes of the embedded server of a data directory, the postmaster first. */
+export function serverPids(dataDir: string): number[] {
+  const { postmaster, processes } = findRemains(openDataDirectory(dataDir))
+  const pids = processes.map(({ pid }) => pid)
+  return postmaster === null ? pids : [postmaster.pid, ...pids.filter((pid) => pid !== postmaster.pid)]
 }
 
 /** Sends a signal; one that is gone already needs none. */
