@@ -1,7 +1,7 @@
+import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
 import type { ChainCounters } from './chain-worker.js'
 import type { Config } from './config/config.js'
-import type { EventLog } from './events/event-log.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
 import type { LedgerStanding } from './ledger/chain-ledger.js'
@@ -10,36 +10,44 @@ import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, HistorySelection, VerifyHistoryOptions } from './history-keeper.js'
+import {
+  InvalidArgumentError,
+  NotReadyError,
+  NotRunningError,
+  UnknownChainError,
+  reasonOf,
+} from './manager/manager-errors.js'
+import { eventsOf } from './manager/manager-events.js'
+import type { ManagerEvents } from './manager/manager-events.js'
+import { requireAddress, requirePosition } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
-import { parseAddress } from './model/address.js'
-import type { Address } from './model/address.js'
 import { formatAmount } from './model/amount.js'
 import type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
 import type { ChainState, EndpointStatus } from './model/chain-state.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
-import { ClosedError, TidemarkError, messageOf } from './model/errors.js'
+import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
+import type { SnapshotSeries } from './model/snapshot-series.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { silentLogger } from './model/logger.js'
-import { parseToken } from './model/position.js'
-import type { Position } from './model/position.js'
 import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
-import type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
-import { connectDatabase } from './storage/postgres/connect-database.js'
+import type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
+import { UpkeepWorker } from './snapshots/upkeep-worker.js'
+import { DATABASE_WAIT_MS, untilDatabaseAnswers } from './storage/postgres/await-database.js'
 import type { DatabaseSettings } from './storage/postgres/connect-database.js'
-import { migrate } from './storage/postgres/migrate.js'
-import type { MigrationReport } from './storage/postgres/migrate.js'
+import { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 import { openPostgresStorage } from './storage/postgres/postgres-storage.js'
 import type { Storage } from './storage/postgres/postgres-storage.js'
 
 /** The part of the configuration that the core needs; what belongs to the server is left out. */
-export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'>
+export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'> &
+  Partial<Pick<Config, 'snapshotRetentionDays' | 'eventRetentionDays'>>
 
 /** What the manager stands on, so that a simulation can put another world under it. */
 export interface Environment {
@@ -56,19 +64,17 @@ export interface BalanceManagerOptions {
   readonly logger?: Logger | undefined
 }
 
-/** An argument of a method is not what it should be. */
-export class InvalidArgumentError extends TidemarkError {
-  readonly code = 'invalid_argument'
-}
+/** Whether the database can be worked with, and if not, why: in words that may be shown to strangers. */
+export type Health =
+  | { readonly database: 'up'; readonly reason: null }
+  | { readonly database: 'down'; readonly reason: string; readonly error: unknown }
 
-/** The chain is not configured. */
-export class UnknownChainError extends TidemarkError {
-  readonly code = 'unknown_chain'
-}
-
-/** The service was used before `start()` or after `close()`. */
-export class NotRunningError extends TidemarkError {
-  readonly code = 'not_running'
+export interface StartOptions {
+  /**
+   * How long to wait for a database that does not answer: 8 seconds unless told, `Infinity` for ever. Whatever needs the
+   * database fails with {@link NotReadyError} meanwhile.
+   */
+  readonly databaseWaitMs?: number | undefined
 }
 
 const realEnvironment: Environment = {
@@ -105,6 +111,8 @@ export interface ChainMetrics extends ChainCounters {
 }
 
 export interface ManagerMetrics {
+  /** At `down` the numbers that only the database knows are null. */
+  readonly database: 'up' | 'down'
   readonly chains: readonly ChainMetrics[]
   readonly snapshots: { readonly saved: number; readonly queued: number }
   readonly events: { readonly seq: bigint }
@@ -116,36 +124,10 @@ export interface CurrentBalanceView extends CurrentBalance {
   readonly formatted: string
 }
 
-/** The durable event log, as seen by those who react to it. */
-export interface ManagerEvents {
-  /** The newest event handed to subscribers. */
-  readonly seq: bigint
-  /** The identity of the log: another one after a restore from backup. */
-  readonly logId: string
-  /** Hands over each committed event once, in order, from now on. */
-  subscribe(handler: (event: LoggedEvent) => void): () => void
-  /** Events with `seq` greater than `after`, oldest first. */
-  read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
-  /** The oldest `seq` that is still kept. */
-  oldestSeq(): Promise<bigint>
-}
-
-/** Brings the schema of the configured database up to date, and nothing else. */
-export async function migrateDatabase(
-  config: Pick<Config, 'databaseUrl' | 'dataDir'>,
-  logger: Logger = silentLogger,
-): Promise<MigrationReport> {
-  const connection = await connectDatabase(config, logger)
-  try {
-    return await migrate(connection.database, logger)
-  } finally {
-    await connection.close()
-  }
-}
-
 interface Running {
   readonly storage: Storage
   readonly intake: SnapshotIntake
+  readonly upkeep: UpkeepWorker
   readonly tailer: EventTailer
   readonly workers: readonly ChainWorker[]
   readonly history: HistoryKeeper
@@ -167,12 +149,21 @@ export class BalanceManager {
   #running: Running | null = null
   #starting: Promise<void> | null = null
   #closing: Promise<void> | null = null
+  /** Settles when the start has ended, however it did. */
+  readonly #startSettled: Promise<void>
+  #settleStart: () => void = () => undefined
+  #failed = false
+  readonly #events: ManagerEvents
+  /** What kept the last attempt to start from the database. */
+  #trouble: DatabaseUnavailableError | null = null
   #saved = 0
 
   constructor(options: BalanceManagerOptions) {
     this.#config = options.config
     this.#logger = options.logger ?? silentLogger
     this.#environment = options.environment ?? realEnvironment
+    this.#startSettled = new Promise((resolve) => (this.#settleStart = resolve))
+    this.#events = eventsOf(() => this.#parts(), this.#startSettled)
   }
 
   /**
@@ -180,17 +171,42 @@ export class BalanceManager {
    *
    * @throws {TidemarkError} when the database cannot be used. A chain that cannot be reached is no reason to fail.
    */
-  start(): Promise<void> {
-    this.#starting ??= this.#start()
+  start(options: StartOptions = {}): Promise<void> {
+    this.#starting ??= this.#start(options)
     return this.#starting
   }
 
-  async #start(): Promise<void> {
+  async #start({ databaseWaitMs = DATABASE_WAIT_MS }: StartOptions): Promise<void> {
+    const { chains, solvers } = this.#config
+    try {
+      this.#running = await untilDatabaseAnswers(() => this.#open(), {
+        waitMs: databaseWaitMs,
+        logger: this.#logger,
+        clock: this.#environment.clock,
+        signal: this.#abort.signal,
+        onTrouble: (error) => (this.#trouble = error),
+      })
+    } catch (error) {
+      this.#failed = true
+      throw error
+    } finally {
+      this.#settleStart()
+    }
+    this.#running.upkeep.start()
+    for (const worker of this.#running.workers) worker.start()
+    this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
+  }
+
+  /** Opens the database and puts the parts on it; nothing of it stays when it fails. */
+  async #open(): Promise<Running> {
     const { signal } = this.#abort
+    throwIfClosed(signal)
     const { databaseUrl, dataDir, chains, solvers } = this.#config
     const logger = this.#logger
     const { clock, transport, openStorage } = this.#environment
     const storage = await openStorage({ databaseUrl, dataDir, signal }, logger)
+    const stop = (): void => void storage.close()
+    signal.addEventListener('abort', stop)
     try {
       throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
@@ -201,6 +217,13 @@ export class BalanceManager {
         logger: logger.child({ component: 'snapshots' }),
         onCommitted,
       })
+      const upkeep = new UpkeepWorker({
+        upkeep: storage.snapshotUpkeep,
+        clock,
+        logger: logger.child({ component: 'upkeep' }),
+        snapshotRetentionDays: this.#config.snapshotRetentionDays ?? 0,
+        eventRetentionDays: this.#config.eventRetentionDays ?? 0,
+      })
       const workers = chains.map(
         (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
       )
@@ -209,13 +232,13 @@ export class BalanceManager {
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
-      this.#running = { storage, intake, tailer, workers, history }
-      for (const worker of workers) worker.start()
+      return { storage, intake, upkeep, tailer, workers, history }
     } catch (error) {
       await storage.close()
       throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
     }
-    logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */
@@ -228,9 +251,14 @@ export class BalanceManager {
     return this.close()
   }
 
+  /** Everything but `ready` fails until the start is done. */
   get events(): ManagerEvents {
-    const { tailer, storage } = this.#parts()
-    return eventsOf(tailer, storage.events)
+    return this.#events
+  }
+
+  /** API keys that are kept in the database, beside those of the configuration. */
+  get apiKeys(): ApiKeyStore {
+    return this.#parts().storage.apiKeys
   }
 
   /** Balances and history, answered from the database. */
@@ -378,30 +406,50 @@ export class BalanceManager {
 
   /** Snapshots newest first; null when `before` names none. */
   snapshots(request: SnapshotListRequest): Promise<SnapshotList | null> {
-    return this.#parts().storage.snapshots.list(request)
+    return this.#parts().storage.snapshotReader.list(request)
   }
 
-  async health(): Promise<{ readonly database: 'up' | 'down'; readonly reason: string | null }> {
-    if (this.#running === null) return { database: 'down', reason: 'not started' }
+  /**
+   * What was reported of one asset over time: at most `points` buckets, each with its first, last, lowest and highest
+   * amount. Always as if worked out from the reports themselves.
+   *
+   * @throws {InvalidArgumentError}
+   */
+  snapshotSeries(request: SnapshotSeriesRequest): Promise<SnapshotSeries> {
+    const { from, to, points } = request
+    if (!(from <= to)) throw new InvalidArgumentError('from: expected a time that is not after "to"')
+    if (!Number.isInteger(points) || points < 2) {
+      throw new InvalidArgumentError(`points: expected an integer of at least 2, got ${points}`)
+    }
+    return this.#parts().storage.snapshotReader.series(request)
+  }
+
+  /** Known within seconds, whatever the database does. */
+  async health(): Promise<Health> {
     try {
-      await this.#running.storage.ping()
+      await this.#parts().storage.ping()
       return { database: 'up', reason: null }
     } catch (error) {
-      return { database: 'down', reason: messageOf(error) }
+      return { database: 'down', reason: reasonOf(error), error }
     }
   }
 
   async metrics(): Promise<ManagerMetrics> {
     const { workers, intake, tailer } = this.#parts()
-    const summaries = new Map((await this.chains()).map((summary) => [summary.chainId, summary]))
+    const stored = await this.chains().catch((error: unknown) => {
+      if (error instanceof DatabaseUnavailableError) return null
+      throw error
+    })
+    const summaries = new Map(stored?.map((summary) => [summary.chainId, summary]))
     return {
+      database: stored === null ? 'down' : 'up',
       chains: workers.map((worker) => {
         const summary = summaries.get(worker.chain.chainId)
         return {
           ...worker.counters,
           chainId: worker.chain.chainId,
           state: worker.status.state,
-          head: summary?.head ?? null,
+          head: worker.status.head?.number ?? null,
           processed: summary?.processed ?? null,
           lagSeconds: summary?.lagSeconds ?? null,
           positions: worker.positions,
@@ -431,9 +479,14 @@ export class BalanceManager {
   }
 
   #parts(): Running {
-    if (this.#running === null)
+    if (this.#running !== null) return this.#running
+    if (this.#starting === null || this.#failed || this.#closing !== null)
       throw new NotRunningError('the balance manager is not running', { hint: 'Call start() first.' })
-    return this.#running
+    const reason = this.#trouble === null ? '' : `: ${reasonOf(this.#trouble)}`
+    throw new NotReadyError(`the service is starting${reason}`, {
+      ...(this.#trouble === null ? {} : { cause: this.#trouble }),
+      hint: 'Try again in a moment.',
+    })
   }
 
   /** This process does not wait for the event: the very next block is read with the new list. */
@@ -445,6 +498,7 @@ export class BalanceManager {
 
   #onEvent(event: LoggedEvent): void {
     this.#logger.debug({ component: 'events', seq: event.seq.toString(), type: event.type }, 'event')
+    if (event.type === 'snapshot.saved') this.#running?.upkeep.wake()
     if (event.type === 'watch-list.changed') for (const worker of this.#running?.workers ?? []) worker.outdate()
   }
 
@@ -456,6 +510,7 @@ export class BalanceManager {
     if (running === null) return
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
+    await running.upkeep.close()
     await running.tailer.close()
     this.#running = null
     await running.storage.close()
@@ -467,39 +522,6 @@ function throwIfClosed(signal: AbortSignal): void {
   if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
 }
 
-function eventsOf(tailer: EventTailer, log: EventLog): ManagerEvents {
-  return {
-    get seq() {
-      return tailer.seq
-    },
-    get logId() {
-      return tailer.logId
-    },
-    subscribe: (handler) => tailer.subscribe(handler),
-    read: (after, limit) => log.read(after, limit),
-    oldestSeq: async () => (await log.head()).oldestSeq,
-  }
-}
-
 function lagOf(timestamp: Date | undefined): number | null {
   return timestamp === undefined ? null : Math.max(0, Math.round((Date.now() - timestamp.getTime()) / 1000))
-}
-
-function requireAddress(text: string, argument: string): Address {
-  const address = parseAddress(text)
-  if (address === null)
-    throw new InvalidArgumentError(
-      `${argument}: expected an address of 20 bytes, got ${JSON.stringify(text.slice(0, 64))}`,
-    )
-  return address
-}
-
-function requirePosition(chainId: bigint, tokenText: string, solverText: string): Position {
-  const token = parseToken(tokenText)
-  if (token === null) {
-    throw new InvalidArgumentError(
-      `token: expected 'native' or an address of 20 bytes, got ${JSON.stringify(tokenText.slice(0, 64))}`,
-    )
-  }
-  return { chainId, token, solver: requireAddress(solverText, 'solver') }
 }

@@ -1,19 +1,20 @@
-export {
-  BalanceManager,
-  InvalidArgumentError,
-  NotRunningError,
-  UnknownChainError,
-  migrateDatabase,
-} from './balance-manager.js'
+export { BalanceManager } from './balance-manager.js'
 export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
   ChainMetrics,
   ChainSummary,
   CurrentBalanceView,
-  ManagerEvents,
+  Health,
   ManagerMetrics,
+  StartOptions,
 } from './balance-manager.js'
+export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type { ManagerEvents } from './manager/manager-events.js'
+export { apiKeyScopes } from './access/api-key.js'
+export type { ApiKey, ApiKeyScope, StoredApiKey } from './access/api-key.js'
+export type { ApiKeyStore, KeyInForce, KeysInForce } from './access/api-key-store.js'
+export { isGeneratedSecret } from './access/make-secret.js'
 export type { ChainConfig, Config } from './config/config.js'
 export { defineConfig } from './config/define-config.js'
 export type { TidemarkConfigInput } from './config/define-config.js'
@@ -21,6 +22,8 @@ export { loadConfig } from './config/load-config.js'
 export { examine } from './doctor/examine.js'
 export type { ExamineOptions } from './doctor/examine.js'
 export type { Finding, FindingArea, FindingLevel } from './doctor/finding.js'
+export { openApiKeys } from './open-api-keys.js'
+export type { NewApiKey, OpenApiKeys } from './open-api-keys.js'
 export { openHistory } from './open-history.js'
 export type { OpenHistory } from './open-history.js'
 export type { BackfillOptions, HistorySelection, ProveHistoryOptions, VerifyHistoryOptions } from './history-keeper.js'
@@ -60,5 +63,8 @@ export { InvalidSnapshotError } from './snapshots/parse-report.js'
 export type { ReportIssue } from './snapshots/parse-report.js'
 export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } from './snapshots/snapshot-intake.js'
 export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
-export type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
-export { DatabaseUnavailableError } from './storage/postgres/database.js'
+export type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
+export type { BookName, SeriesBucket, SeriesValue, SnapshotSeries } from './model/snapshot-series.js'
+export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
+export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
+export { migrateDatabase } from './storage/postgres/migrate-database.js'

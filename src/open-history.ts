@@ -6,6 +6,7 @@ import type { BalanceReader } from './ledger/balance-reader.js'
 import { systemClock } from './model/clock.js'
 import { silentLogger } from './model/logger.js'
 import type { Logger } from './model/logger.js'
+import { DATABASE_WAIT_MS, untilDatabaseAnswers } from './storage/postgres/await-database.js'
 import { openPostgresStorage } from './storage/postgres/postgres-storage.js'
 
 /** History without following any chain, for commands that run beside the service or instead of it. */
@@ -27,7 +28,10 @@ export async function openHistory(
   logger: Logger = silentLogger,
 ): Promise<OpenHistory> {
   const { chains, databaseUrl, dataDir } = config
-  const storage = await openPostgresStorage({ databaseUrl, dataDir }, logger)
+  const storage = await untilDatabaseAnswers(() => openPostgresStorage({ databaseUrl, dataDir }, logger), {
+    waitMs: DATABASE_WAIT_MS,
+    logger,
+  })
   const keeper = new HistoryKeeper({
     chains,
     store: storage.ledger,

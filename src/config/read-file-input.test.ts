@@ -49,6 +49,7 @@ describe('the configuration file', () => {
     host: 'localhost',
     port: 0,
     apiKeys: [`read:${secret}`, { secret: `${secret}2` }],
+    publicRead: true,
     allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
     logLevel: 'debug',

@@ -133,6 +133,10 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
     ['false', (config) => config.allowUnauthenticated, false],
     ['', (config) => config.allowUnauthenticated, false],
   ],
+  PUBLIC_READ: [
+    ['true', (config) => config.publicRead, true],
+    ['', (config) => config.publicRead, false],
+  ],
   CORS_ORIGINS: [
     [
       'https://Ops.example:443/, http://localhost:5173',
@@ -230,6 +234,7 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['1', '"1"'],
     ['TRUE', '"TRUE"'],
   ],
+  PUBLIC_READ: [['on', '"on"']],
   CORS_ORIGINS: [
     ['*', '(not a URL) (item 1)'],
     ['https://ops.example/path', 'https://ops.example/… (item 1)'],
@@ -266,9 +271,7 @@ describe('environment variables', () => {
     const env = environmentFor(variable, text)
     const name = Object.keys(env).find((key) => key.endsWith(variable)) ?? ''
     const setting = [...chainSettings, ...processSettings].find((known) => known.variable === variable)
-    const { message, details } = failureOf(() =>
-      fromEnv({ ...env, ALLOW_UNAUTHENTICATED: env['ALLOW_UNAUTHENTICATED'] ?? 'true' }),
-    )
+    const { message, details } = failureOf(() => fromEnv(env))
     expect(details?.['problems']).toEqual([{ name, expected: expect.any(String), given }])
     expect(message).toMatch(new RegExp(`^${name}: expected `))
     expect(message.endsWith(`, got ${given}`)).toBe(true)

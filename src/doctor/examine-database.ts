@@ -23,9 +23,7 @@ export async function examineDatabase({ databaseUrl, dataDir }: Examined): Promi
     }
   }
   try {
-    // A start waits for a server that does not answer yet; here one look tells. A stop asked for at once means no second try.
-    const signal = embedded ? undefined : AbortSignal.abort()
-    const connection = await connectDatabase({ databaseUrl, dataDir, signal }, silentLogger)
+    const connection = await connectDatabase({ databaseUrl, dataDir }, silentLogger)
     try {
       const stands = await readVersion(connection.database)
       const known = (await readMigrations()).length

@@ -33,15 +33,14 @@ export const reportedAmountSchema: z.ZodType<number | string> = z.union([amountN
   description: 'A non-negative JSON number, or a plain decimal string for exact amounts of any size',
 })
 
+/** The name of an asset, as reporters give it. */
+export const assetNameSchema: z.ZodType<string, string> = z.string().regex(assetName, {
+  error: 'expected an asset name of 1 to 32 letters, digits or _ . : - that starts with a letter or digit',
+})
+
 function bookSchema(example: Record<string, number | string>): z.ZodType<Record<string, number | string>> {
   return z
-    .record(
-      z.string().regex(assetName, {
-        error: 'expected an asset name of 1 to 32 letters, digits or _ . : - that starts with a letter or digit',
-      }),
-      reportedAmountSchema,
-      { error: 'expected an object of asset names and amounts' },
-    )
+    .record(assetNameSchema, reportedAmountSchema, { error: 'expected an object of asset names and amounts' })
     .refine((book) => Object.keys(book).length >= 1, { error: 'expected at least one asset' })
     .refine((book) => Object.keys(book).length <= ASSETS_MAX, { error: `expected at most ${ASSETS_MAX} assets` })
     .meta({ example })

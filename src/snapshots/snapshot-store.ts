@@ -15,28 +15,11 @@ export type CommitOutcome =
   /** The key was used before with another body: nothing was stored. */
   | { readonly kind: 'conflict'; readonly snapshot: Snapshot }
 
-export interface SnapshotListRequest {
-  readonly limit: number
-  readonly offset: number
-  /** Only what comes after this snapshot in the list: keyset paging. */
-  readonly before?: string | undefined
-  readonly from?: Date | undefined
-  readonly to?: Date | undefined
-}
-
-export interface SnapshotList {
-  readonly snapshots: readonly Snapshot[]
-  /** Rows kept; with `from` or `to`, rows in that range. */
-  readonly total: number
-  readonly hasMore: boolean
-}
-
+/** Where snapshots are committed; `SnapshotReader` reads them back. */
 export interface SnapshotStore {
   /**
    * Commits a batch with its events in one transaction. Outcomes are in the order of the drafts; keys within a batch
    * are distinct.
    */
   commit(drafts: readonly SnapshotDraft[]): Promise<readonly CommitOutcome[]>
-  /** Newest first, by `(ts, seq)`; null when `before` names no snapshot. */
-  list(request: SnapshotListRequest): Promise<SnapshotList | null>
 }

@@ -205,6 +205,7 @@ describe('a process that is behind another one', () => {
       events.subscribe((event) => (this.#holding ? this.#held.push(event) : this.#hand(event)))
       const seq = (): bigint => this.#seq
       const late: BalanceManager['events'] = {
+        ready: () => events.ready(),
         get seq() {
           return seq()
         },

@@ -34,7 +34,7 @@ export class ServerMetrics {
     this.#seq = new Gauge({ name: 'tidemark_event_log_seq', help: 'Newest event handed out', registers })
     this.#databaseUp = new Gauge({
       name: 'tidemark_database_up',
-      help: '1 when the database answered; at 0 the numbers of chains are the last known ones',
+      help: '1 when the database answered; at 0 there are no numbers that only the database knows',
       registers,
     })
     this.#httpSeconds = new Histogram({
@@ -92,7 +92,7 @@ export class ServerMetrics {
     return `${await this.#registry.metrics()}\n${await processRegistry().metrics()}`
   }
 
-  /** Without the database the last numbers stay, and say that they are old. */
+  /** Without the database there are no numbers of it: old ones would pass for new ones. */
   async #takeManagerNumbers(): Promise<void> {
     try {
       const numbers = await this.#manager.metrics()
@@ -101,8 +101,9 @@ export class ServerMetrics {
       this.#snapshotsSaved.inc(numbers.snapshots.saved)
       this.#snapshotsQueued.set(numbers.snapshots.queued)
       this.#seq.set(Number(numbers.events.seq))
-      this.#databaseUp.set(1)
+      this.#databaseUp.set(numbers.database === 'up' ? 1 : 0)
     } catch (error) {
+      this.#chains.set([])
       this.#logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'numbers could not be read')
       this.#databaseUp.set(0)
     }

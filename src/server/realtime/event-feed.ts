@@ -39,6 +39,7 @@ export class EventFeed {
   /** Sockets whose place in the log this process has not reached yet: another process served them before. */
   readonly #ahead = new Map<Socket, bigint>()
   #unsubscribe: (() => void) | null = null
+  #closed = false
 
   constructor(options: EventFeedOptions) {
     this.#events = options.events
@@ -47,20 +48,31 @@ export class EventFeed {
     this.#logger = options.logger
   }
 
+  /** Before the first `attach`: no socket is greeted before the feed follows the log. */
   start(): void {
-    this.#unsubscribe ??= this.#events.subscribe((event) => this.#broadcast(event))
+    const begin = (): void => {
+      if (!this.#closed) this.#unsubscribe ??= this.#events.subscribe((event) => this.#broadcast(event))
+    }
+    // A manager that never gets ready is told about by whoever started it.
+    this.#events.ready().then(begin, () => undefined)
   }
 
   close(): void {
+    this.#closed = true
     this.#unsubscribe?.()
     this.#unsubscribe = null
     this.#ahead.clear()
   }
 
-  /** Greets a socket and sends it everything after its resume point; never rejects. */
-  async attach(socket: Socket, resume: ResumePoint): Promise<void> {
+  /**
+   * Greets a socket and sends it everything after its resume point, as soon as the log can be read; without a resume point
+   * it only greets. Never rejects.
+   */
+  async attach(socket: Socket, resume: ResumePoint | null): Promise<void> {
     try {
-      await this.#attach(socket, resume)
+      await this.#events.ready()
+      if (resume === null) this.greet(socket)
+      else await this.#attach(socket, resume)
     } catch (error) {
       this.#logger.warn({ err: error, socketId: socket.id }, 'events could not be replayed, closing the connection')
       // The client sees a broken transport, and comes again with the same resume point.

@@ -5,12 +5,14 @@ import { Server } from 'socket.io'
 
 import type { Handshake } from '../../api/handshake.js'
 import { parseHandshake } from '../../api/handshake.js'
+import { RequestError } from '../../api/request-error.js'
 import { SOCKET_PATH } from '../../api/socket-events.js'
 import type { BalanceManager, Logger } from '../../index.js'
 import { corsOrigin } from '../http/create-app.js'
 import type { Caller, KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
 import type { HostCheck } from '../host-allowed.js'
+import { hasKeyInUrl } from '../key-in-url.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import { isOriginAllowed } from '../origin-allowed.js'
 import { within } from '../within.js'
@@ -30,6 +32,7 @@ const FLUSH_TIMEOUT_MS = 1000
 
 const refusals = {
   unauthorized: 'expected a valid API key in auth.token',
+  unavailable: 'the API keys could not be read yet',
   invalid_request: 'expected auth to be {token?, since?, log?}, with since a sequence number',
 } as const
 
@@ -82,6 +85,7 @@ export class SocketServer {
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
       logger.debug({ code, error: message }, 'connection refused')
     })
+    options.keys.onChange(() => this.#dropInvalid())
     this.#feed.start()
   }
 
@@ -107,6 +111,7 @@ export class SocketServer {
     const { corsOrigins, hostCheck, connectionsMax } = this.#options
     if (this.#closing !== null) decide('closed', false)
     else if (!hostCheck(request.headers)) decide('forbidden_host', false)
+    else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
     else if (this.#io.engine.clientsCount >= connectionsMax) decide('too_many_connections', false)
     else decide(null, true)
@@ -116,15 +121,39 @@ export class SocketServer {
   #admit(socket: Socket): Error | undefined {
     const handshake = parseHandshake(socket.handshake.auth)
     if (handshake === null) return refusal('invalid_request')
-    const caller = this.#options.keys.identify(handshake.token ?? bearerSecret(socket.handshake.headers.authorization))
-    if (caller === null) return refusal('unauthorized')
+    const caller = this.#identify(handshake.token ?? bearerSecret(socket.handshake.headers.authorization))
+    if (typeof caller === 'string') return refusal(caller)
     this.#clients.set(socket, { ...handshake, caller })
     return undefined
+  }
+
+  #identify(secret: string | null): Caller | 'unauthorized' | 'unavailable' {
+    try {
+      return this.#options.keys.identify(secret) ?? 'unauthorized'
+    } catch (error) {
+      if (error instanceof RequestError) return 'unavailable'
+      throw error
+    }
+  }
+
+  /** Disconnects those whose key was revoked, and those without a key once the first one was added. */
+  #dropInvalid(): void {
+    for (const socket of this.#io.of('/').sockets.values()) {
+      const caller = this.#clients.get(socket)?.caller
+      if (caller === undefined || caller.isValid()) continue
+      this.#options.logger.info(
+        { socketId: socket.id, key: caller.keyName },
+        'key is not valid any more, disconnecting',
+      )
+      socket.disconnect(true)
+    }
   }
 
   #welcome(socket: Socket): void {
     const client = this.#clients.get(socket)
     if (client === undefined) throw new Error('invariant: a socket is admitted before it connects')
+    // Revoked between the handshake and now.
+    if (!client.caller.isValid()) return void socket.disconnect(true)
     const { metrics, logger } = this.#options
     const fields = { socketId: socket.id, key: client.caller.keyName }
     metrics.setSockets(this.#io.of('/').sockets.size)
@@ -143,11 +172,10 @@ export class SocketServer {
     })
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    if (client.caller.may('read')) void this.#feed.attach(socket, client)
-    else this.#feed.greet(socket)
+    void this.#feed.attach(socket, client.caller.may('read') ? client : null)
   }
 }
 
-function refusal(code: 'unauthorized' | 'invalid_request'): Error {
+function refusal(code: keyof typeof refusals): Error {
   return Object.assign(new Error(code), { data: { success: false, error: refusals[code], code } })
 }

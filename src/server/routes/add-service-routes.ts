@@ -15,11 +15,20 @@ export interface ServiceRoutesOptions {
 export function addServiceRoutes(registrar: RouteRegistrar, options: ServiceRoutesOptions): void {
   registrar.add(getLive, async () => ({ status: 'live' }))
 
+  // Probes come every few seconds: only what changes is worth a line of the log.
+  let told: string | null = null
   registrar.add(getReady, async ({ request }) => {
-    const { database, reason } = await options.manager.health()
-    if (database === 'up') return { status: 'ready', database }
-    options.logger.warn({ requestId: request.id, reason }, 'not ready')
-    throw new RequestError('not_ready', 'the database does not answer')
+    const health = await options.manager.health()
+    const { reason } = health
+    const level = reason === told ? 'debug' : reason === null ? 'info' : 'warn'
+    told = reason
+    const fields = { requestId: request.id, reason }
+    if (health.database === 'up') {
+      if (level === 'info') options.logger.info(fields, 'ready again')
+      return { status: 'ready', database: 'up' }
+    }
+    options.logger[level]({ ...fields, err: health.error }, 'not ready')
+    throw new RequestError('not_ready', health.reason)
   })
 
   registrar.add(getMetrics, () => options.metrics.read())

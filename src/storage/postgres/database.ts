@@ -1,24 +1,51 @@
 import pg from 'pg'
 
-import { ConfigurationError, RetryableError, messageOf } from '../../model/errors.js'
+import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import { DatabaseUnavailableError, asDatabaseError, isAnswered, troubleText } from './database-errors.js'
 
-const CONNECT_TIMEOUT_MS = 5000
+export { DatabaseUnavailableError, sqlState } from './database-errors.js'
+
+/** For a new connection, and for one of the pool to come free. */
+const CONNECT_TIMEOUT_MS = 3000
 /** The server ends a statement after this; the client gives up a little later. */
 const STATEMENT_TIMEOUT_MS = 10_000
 const QUERY_TIMEOUT_MS = 12_000
+/** Undoing a transaction is quick, or the connection is of no use any more. */
+const ROLLBACK_TIMEOUT_MS = 3000
+/** Whether the database answers has to be known within seconds. */
+const PING_TIMEOUT_MS = 2000
+/** So long a refused write counts as the database's state, unless one goes through before. */
+const REFUSED_WRITE_MS = 10_000
+/** Statements under way have this long when the connections are closed; then they are cut. */
+const CLOSE_TIMEOUT_MS = 3000
+/** For the server to take leave of one connection. */
+const END_TIMEOUT_MS = 1000
+/** An idle connection whose other end is gone is found out by the operating system after about twice this. */
+const KEEP_ALIVE_MS = 10_000
+const IDLE_MS = 30_000
 const POOL_SIZE = 12
 
-/** The database did not answer, or answered that it cannot now. */
-export class DatabaseUnavailableError extends RetryableError {
-  readonly code = 'database_unavailable'
-}
+/**
+ * What every connection sets. The server lets go of what a vanished client held: a transaction that is not continued, a
+ * connection over which nothing comes back.
+ */
+const sessionSettings = [
+  'synchronous_commit=on',
+  'timezone=UTC',
+  'idle_in_transaction_session_timeout=15s',
+  'tcp_keepalives_idle=10',
+  'tcp_keepalives_interval=5',
+  'tcp_keepalives_count=3',
+]
 
 /** A statement with the name it has in logs and as a prepared statement. */
 export interface Statement {
   readonly name: string
   readonly text: string
   readonly values?: readonly unknown[] | undefined
+  /** How long to wait for the answer, if not as long as usual. The server may carry the statement out all the same. */
+  readonly timeoutMs?: number | undefined
 }
 
 /** What runs statements: the pool itself, or one connection inside a transaction. */
@@ -30,6 +57,23 @@ export type DatabaseAddress =
   | { readonly connectionString: string }
   | { readonly host: string; readonly port: number; readonly user: string; readonly database: string }
 
+interface ConnectionPool {
+  readonly pool: pg.Pool
+  /** Its connections, also those that are being made: to be cut when they do not end by themselves. */
+  readonly clients: Set<pg.Client>
+}
+
+interface PooledConnection {
+  readonly from: ConnectionPool
+  readonly client: pg.PoolClient
+}
+
+interface RefusedWrite {
+  readonly statement: string
+  readonly error: DatabaseUnavailableError
+  readonly atMs: number
+}
+
 /**
  * A pool of PostgreSQL connections. Every connection commits synchronously and has its time limits set, so no caller
  * waits for ever.
@@ -37,29 +81,42 @@ export type DatabaseAddress =
 export class Database implements Queryable {
   readonly #logger: Logger
   #address: DatabaseAddress
-  #pool: pg.Pool
+  #current: ConnectionPool
+  readonly #retiring = new Set<Promise<void>>()
+  readonly #dedicated = new Set<pg.Client>()
+  #refusedWrite: RefusedWrite | null = null
+  #outage: DatabaseUnavailableError | null = null
+  #pinging: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
   constructor(address: DatabaseAddress, logger: Logger) {
     this.#address = address
     this.#logger = logger
-    this.#pool = this.#openPool()
+    this.#current = this.#openPool()
   }
 
   /** Goes on at another address: the embedded server has a new socket after a restart. */
-  async moveTo(address: DatabaseAddress): Promise<void> {
-    const before = this.#pool
+  moveTo(address: DatabaseAddress): void {
     this.#address = address
-    this.#pool = this.#openPool()
-    await before.end()
+    this.#renew()
   }
 
-  /** Refuses a server that would lose acknowledged rows in a power cut. */
+  /** Says why nobody answers, as long as nobody does; null when there is no reason for it any more. */
+  explain(outage: DatabaseUnavailableError | null): void {
+    this.#outage = outage
+  }
+
+  /**
+   * Refuses a server that would lose acknowledged rows in a power cut, and one that takes no writes.
+   *
+   * @throws {ConfigurationError} when it will not do at any time
+   * @throws {DatabaseUnavailableError} when it may do later
+   */
   async checkDurability(): Promise<void> {
-    const rows = await this.query<{ fsync: string; full_page_writes: string; version: string }>({
+    const rows = await this.query<{ fsync: string; commit: string; standby: boolean; version: string }>({
       name: 'check-durability',
-      text: `select current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
-                    current_setting('server_version') as version`,
+      text: `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit,
+                    pg_is_in_recovery() as standby, current_setting('server_version') as version`,
     })
     const row = rows[0]
     if (row?.fsync !== 'on') {
@@ -70,86 +127,208 @@ export class Database implements Queryable {
         },
       )
     }
+    if (row.commit === 'off') {
+      throw new ConfigurationError(
+        'DATABASE_URL: expected connections that commit synchronously, got synchronous_commit=off',
+        { hint: 'Connect without a pooler that drops the options of a connection, or set it on for this database.' },
+      )
+    }
+    if (row.standby) throw standbyError()
     this.#logger.info({ version: row.version, poolSize: POOL_SIZE }, 'database connected')
   }
 
-  query<Row extends object>(statement: Statement): Promise<readonly Row[]> {
-    return this.#run<Row>(this.#pool, statement)
+  /**
+   * Whether the database answers now and took what was last written. Known within seconds; many callers ask it once.
+   *
+   * @throws {DatabaseUnavailableError}
+   */
+  async ping(): Promise<void> {
+    if (this.#outage !== null) throw this.#outage
+    this.#pinging ??= this.#ping().finally(() => (this.#pinging = null))
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new DatabaseUnavailableError(`the database did not answer within ${PING_TIMEOUT_MS} ms`))
+      }, PING_TIMEOUT_MS)
+    })
+    try {
+      await Promise.race([this.#pinging, deadline])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async query<Row extends object>(statement: Statement): Promise<readonly Row[]> {
+    const connection = await this.#acquire()
+    let failure: Error | undefined
+    try {
+      return await this.#run<Row>(connection, statement.name, prepared(statement))
+    } catch (error) {
+      if (!isAnswered(error)) failure = asError(error)
+      throw error
+    } finally {
+      connection.client.release(failure)
+    }
   }
 
   /** Runs `work` in one transaction on one connection: all of it is kept, or nothing. */
   async transaction<Result>(work: (transaction: Queryable) => Promise<Result>): Promise<Result> {
-    const client = await this.#connect()
-    let broken: Error | undefined
+    const connection = await this.#acquire()
+    // A connection on which one statement got no answer gives none to the next: it is cut, which undoes the transaction.
+    let failure: Error | undefined
+    const run = async <Row extends object>(name: string, query: TimedQuery): Promise<readonly Row[]> => {
+      try {
+        return await this.#run<Row>(connection, name, query)
+      } catch (error) {
+        if (!isAnswered(error)) failure = asError(error)
+        throw error
+      }
+    }
     try {
-      await client.query('begin')
-      const result = await work({ query: (statement) => this.#run(client, statement) })
-      await client.query('commit')
+      await run('begin', { text: 'begin' })
+      const result = await work({ query: (statement) => run(statement.name, prepared(statement)) })
+      await run('commit', { text: 'commit' })
       return result
     } catch (error) {
-      await client.query('rollback').catch((failure: unknown) => {
-        broken = failure instanceof Error ? failure : new Error(String(failure))
-      })
-      throw asDatabaseError(error)
+      if (failure === undefined) {
+        const rollback = withLimit({ text: 'rollback' }, ROLLBACK_TIMEOUT_MS)
+        await run('rollback', rollback).catch((refused: unknown) => (failure = asError(refused)))
+      }
+      throw error
     } finally {
-      client.release(broken)
+      connection.client.release(failure)
     }
   }
 
-  /** A connection of its own, outside the pool: for LISTEN and for locks held by a session. */
-  async dedicatedClient(): Promise<pg.Client> {
-    // What runs here may wait long on purpose: a lock, a notification.
-    const client = new pg.Client({ ...this.#clientOptions(), statement_timeout: 0, query_timeout: 0 })
+  /**
+   * A connection of its own, outside the pool: for LISTEN and for locks held by a session. The server sets no limit to
+   * what runs there, the client does; `withLimit` makes exceptions.
+   *
+   * @throws {DatabaseUnavailableError}
+   */
+  async dedicatedClient(queryTimeoutMs: number): Promise<pg.Client> {
+    const client = new pg.Client({ ...this.#clientOptions(), statement_timeout: 0, query_timeout: queryTimeoutMs })
     client.on('error', (error) => this.#logger.warn({ error: messageOf(error) }, 'dedicated database connection lost'))
-    await client.connect()
-    return client
+    client.on('end', () => this.#dedicated.delete(client))
+    this.#dedicated.add(client)
+    try {
+      await client.connect()
+      if (this.#closing !== null) throw new DatabaseUnavailableError('the database connections are closed')
+      return client
+    } catch (error) {
+      this.#dedicated.delete(client)
+      cutConnection(client)
+      throw asDatabaseError(error)
+    }
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#pool.end()
+  /** Lets statements under way finish for a moment, then cuts them off. Idempotent. */
+  close(timeoutMs: number = CLOSE_TIMEOUT_MS): Promise<void> {
+    this.#closing ??= this.#close(timeoutMs)
     return this.#closing
   }
 
-  #openPool(): pg.Pool {
-    const pool = new pg.Pool({ ...this.#clientOptions(), max: POOL_SIZE, idleTimeoutMillis: 30_000 })
-    // A connection that dies, idle or in a transaction, must not end the process: the pool replaces it, and the
-    // statement under way fails by itself.
-    pool.on('error', (error) => this.#logger.warn({ error: messageOf(error) }, 'database connection lost'))
-    pool.on('connect', (client) => {
-      client.on('error', (error) => this.#logger.debug({ error: messageOf(error) }, 'database connection failed'))
-    })
-    return pool
+  async #close(timeoutMs: number): Promise<void> {
+    for (const client of this.#dedicated) cutConnection(client)
+    this.#retire(this.#current, timeoutMs)
+    await Promise.all(this.#retiring)
   }
 
-  async #connect(): Promise<pg.PoolClient> {
+  async #ping(): Promise<void> {
+    const rows = await this.query<{ standby: boolean }>({
+      name: 'ping',
+      text: 'select pg_is_in_recovery() as standby',
+    })
+    if (rows[0]?.standby === true) throw standbyError()
+    const refused = this.#refusedWrite
+    if (refused !== null && performance.now() - refused.atMs < REFUSED_WRITE_MS) throw refused.error
+  }
+
+  #openPool(): ConnectionPool {
+    const clients = new Set<pg.Client>()
+    const logger = this.#logger
+    class PooledClient extends pg.Client {
+      constructor(config?: pg.ClientConfig) {
+        super(config)
+        clients.add(this)
+        this.once('end', () => clients.delete(this))
+        this.on('error', (error) => logger.debug({ error: messageOf(error) }, 'database connection failed'))
+      }
+    }
+    const options = { ...this.#clientOptions(), max: POOL_SIZE, idleTimeoutMillis: IDLE_MS, Client: PooledClient }
+    const pool = new pg.Pool(options)
+    // A connection that dies, idle or in a transaction, must not end the process: the pool replaces it, and the
+    // statement under way fails by itself.
+    pool.on('error', (error) => logger.warn({ error: messageOf(error) }, 'database connection lost'))
+    return { pool, clients }
+  }
+
+  /** Goes on with new connections: the old ones are likely to be of no more use than the one that failed. */
+  #renew(): void {
+    if (this.#closing !== null) return
+    this.#retire(this.#current, QUERY_TIMEOUT_MS)
+    this.#current = this.#openPool()
+  }
+
+  /** Ends a pool as soon as its statements are done, or when the time is up: then they are cut. */
+  #retire({ pool, clients }: ConnectionPool, timeoutMs: number): void {
+    const timer = setTimeout(() => {
+      for (const client of clients) cutConnection(client)
+    }, timeoutMs)
+    const ended = pool.end().then(async () => {
+      await Promise.all([...clients].map((client) => new Promise((resolve) => client.once('end', resolve))))
+      clearTimeout(timer)
+      this.#retiring.delete(ended)
+    })
+    this.#retiring.add(ended)
+  }
+
+  async #acquire(): Promise<PooledConnection> {
+    const from = this.#current
     try {
-      return await this.#pool.connect()
+      return { from, client: await from.pool.connect() }
     } catch (error) {
-      throw asDatabaseError(error)
+      throw asDatabaseError(error, { sent: false })
     }
   }
 
-  async #run<Row extends object>(runner: pg.Pool | pg.PoolClient, statement: Statement): Promise<readonly Row[]> {
+  async #run<Row extends object>(
+    connection: PooledConnection,
+    name: string,
+    query: TimedQuery,
+  ): Promise<readonly Row[]> {
     const startedAt = performance.now()
     try {
-      const result = await runner.query<Row>({
-        name: statement.name,
-        text: statement.text,
-        values: [...(statement.values ?? [])],
-      })
+      const result = await connection.client.query<Row>(query)
       this.#logger.debug(
         {
-          statement: statement.name,
+          statement: name,
           rows: result.rowCount,
           durationMs: Math.round((performance.now() - startedAt) * 100) / 100,
         },
         'database statement done',
       )
+      if (this.#refusedWrite?.statement === name) this.#refusedWrite = null
       return result.rows
     } catch (error) {
-      this.#logger.debug({ statement: statement.name, error: messageOf(error) }, 'database statement failed')
-      throw asDatabaseError(error)
+      this.#logger.debug({ statement: name, error: messageOf(error) }, 'database statement failed')
+      const failure = asDatabaseError(error)
+      if (failure instanceof DatabaseUnavailableError) this.#learn(failure, connection, name)
+      throw failure
     }
+  }
+
+  /** A failure may tell about more than its own statement. */
+  #learn(error: DatabaseUnavailableError, { from }: PooledConnection, statement: string): void {
+    const { trouble } = error
+    if (trouble === 'disk_full' || trouble === 'read_only') {
+      this.#refusedWrite = { statement, error, atMs: performance.now() }
+    }
+    // No answer in time: the server is frozen, or the network swallows everything. A standby: the primary is elsewhere.
+    const hopeless = trouble === 'read_only' || (trouble === 'silent' && !isAnswered(error))
+    if (!hopeless || from !== this.#current) return
+    this.#logger.warn({ reason: troubleText[trouble], statement }, 'database connections are made anew')
+    this.#renew()
   }
 
   #clientOptions(): pg.ClientConfig {
@@ -160,31 +339,49 @@ export class Database implements Queryable {
       statement_timeout: STATEMENT_TIMEOUT_MS,
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
-      options: '-c synchronous_commit=on -c timezone=UTC',
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+      options: sessionSettings.map((setting) => `-c ${setting}`).join(' '),
     }
   }
 }
 
-/** The PostgreSQL error code of a failure, such as `23505`; undefined when the server did not answer. */
-export function sqlState(error: unknown): string | undefined {
-  if (error instanceof pg.DatabaseError) return error.code
-  return error instanceof Error && error.cause instanceof pg.DatabaseError ? error.cause.code : undefined
+/** Closes the socket itself: a polite end would wait for a server that may be frozen. */
+export function cutConnection(client: pg.Client): void {
+  client.connection.stream.destroy()
 }
 
-/** Connection trouble, shutdown, resource shortage, serialization and time-outs may pass by themselves. */
-const transientClasses = new Set(['08', '3D', '40', '53', '55', '57'])
-
-function asDatabaseError(error: unknown): unknown {
-  if (error instanceof DatabaseUnavailableError) return error
-  if (error instanceof pg.DatabaseError) {
-    const transient = transientClasses.has((error.code ?? '').slice(0, 2))
-    return transient ? new DatabaseUnavailableError(`the database refused: ${error.message}`, { cause: error }) : error
+/** Ends a connection politely, and cuts it when that takes more than a moment. */
+export async function endConnection(client: pg.Client): Promise<void> {
+  const timer = setTimeout(() => cutConnection(client), END_TIMEOUT_MS)
+  try {
+    await client.end()
+  } finally {
+    clearTimeout(timer)
   }
-  if (!(error instanceof Error)) return error
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const connectionTrouble =
-    /^E[A-Z_]+$/.test(code) || /timeout|terminated|Connection|not queryable|ended|closed/i.test(error.message)
-  return connectionTrouble
-    ? new DatabaseUnavailableError(`the database did not answer: ${error.message}`, { cause: error })
-    : error
+}
+
+/** The driver takes a time limit with each query, which its types do not tell. */
+interface TimedQuery extends pg.QueryConfig<unknown[]> {
+  readonly query_timeout?: number
+}
+
+/** A query that is given up when no answer comes in time. */
+export function withLimit(query: pg.QueryConfig<unknown[]>, timeoutMs: number): TimedQuery {
+  return { ...query, query_timeout: timeoutMs }
+}
+
+function prepared({ name, text, values, timeoutMs }: Statement): TimedQuery {
+  const query = { name, text, values: [...(values ?? [])] }
+  return timeoutMs === undefined ? query : withLimit(query, timeoutMs)
+}
+
+function standbyError(): DatabaseUnavailableError {
+  return new DatabaseUnavailableError('DATABASE_URL: expected a server that takes writes, got a read-only standby', {
+    trouble: 'read_only',
+    hint: 'Let DATABASE_URL name the primary server.',
+  })
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

@@ -6,11 +6,15 @@ import { messageOf } from '../../model/errors.js'
 import type { EventType, LoggedEvent } from '../../model/event.js'
 import type { Logger } from '../../model/logger.js'
 import { EVENT_CHANNEL } from './append-events.js'
+import { cutConnection, endConnection } from './database.js'
 import type { Database } from './database.js'
 import { readSnapshot } from './snapshot-row.js'
 import type { SnapshotRow } from './snapshot-row.js'
 
 const RELISTEN_MS = 2000
+/** A connection that is only listened on is asked now and then whether it still is one. */
+const LISTEN_CHECK_MS = 10_000
+const LISTEN_ANSWER_MS = 3000
 
 interface EventRow {
   readonly seq: string
@@ -72,7 +76,7 @@ class Listener {
   readonly #logger: Logger
   readonly #onWake: () => void
   #client: pg.Client | null = null
-  #timer: NodeJS.Timeout | null = null
+  #timer: NodeJS.Timeout | undefined
   #connecting: Promise<void> | null = null
   #closed = false
 
@@ -85,38 +89,49 @@ class Listener {
 
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    clearTimeout(this.#timer)
     await this.#connecting
-    await this.#client?.end().catch(() => undefined)
+    clearTimeout(this.#timer)
+    if (this.#client !== null) await endConnection(this.#client)
   }
 
   #connect(): void {
     this.#connecting = this.#open().catch((error: unknown) => {
       this.#logger.debug({ error: messageOf(error) }, 'event log wake-ups are off, polling only')
-      this.#again()
+      this.#after(RELISTEN_MS, () => this.#connect())
     })
   }
 
   async #open(): Promise<void> {
-    const client = await this.#database.dedicatedClient()
+    const client = await this.#database.dedicatedClient(LISTEN_ANSWER_MS)
     this.#client = client
     client.on('notification', () => this.#onWake())
-    client.on('end', () => this.#again())
+    client.on('end', () => this.#after(RELISTEN_MS, () => this.#connect()))
     try {
       await client.query(`listen ${EVENT_CHANNEL}`)
     } catch (error) {
-      await client.end().catch(() => undefined)
+      cutConnection(client)
       throw error
     }
     this.#onWake()
+    this.#after(LISTEN_CHECK_MS, () => void this.#check(client))
   }
 
-  #again(): void {
-    if (this.#closed || this.#timer !== null) return
-    this.#timer = setTimeout(() => {
-      this.#timer = null
-      this.#connect()
-    }, RELISTEN_MS)
+  /** A connection can die without a word. One that does not answer is cut, and opened again. */
+  async #check(client: pg.Client): Promise<void> {
+    try {
+      await client.query('select 1')
+      this.#after(LISTEN_CHECK_MS, () => void this.#check(client))
+    } catch {
+      cutConnection(client)
+    }
+  }
+
+  /** The next step, and only this one: an earlier plan is dropped. */
+  #after(delayMs: number, step: () => void): void {
+    clearTimeout(this.#timer)
+    if (this.#closed) return
+    this.#timer = setTimeout(step, delayMs)
     this.#timer.unref()
   }
 }

@@ -5,10 +5,18 @@ import type pg from 'pg'
 
 import { TidemarkError } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import { asDatabaseError, troubleOf } from './database-errors.js'
+import { endConnection, withLimit } from './database.js'
 import type { Database, Queryable } from './database.js'
 
 /** Any constant does, as long as every version uses the same: it keeps migrators apart. */
 const MIGRATION_LOCK = 7_134_021_558n
+/** Another migrator may be at work for so long before a start gives up, and tries again. */
+const LOCK_WAIT_MS = 30_000
+/** Everything but a migration itself is answered quickly. */
+const ANSWER_MS = 10_000
+/** A migration may rewrite large tables. */
+const MIGRATION_MS = 3_600_000
 const fileName = /^(\d{4})_([a-z0-9_]+)\.sql$/
 
 /** The database has a schema that this version must not touch. */
@@ -53,6 +61,7 @@ export async function readMigrations(folder: URL = new URL('./sql/', import.meta
  * Brings the schema up to this version: forward only, one transaction for each file, one migrator at a time.
  *
  * @throws {SchemaMismatchError} when the database was migrated by a newer version, or by other files.
+ * @throws {DatabaseUnavailableError} when the database went away, or another migrator takes too long
  */
 export async function migrate(
   database: Database,
@@ -60,10 +69,9 @@ export async function migrate(
   migrations?: readonly Migration[],
 ): Promise<MigrationReport> {
   const wanted = migrations ?? (await readMigrations())
-  const client = await database.dedicatedClient()
+  const client = await database.dedicatedClient(ANSWER_MS)
   try {
-    // The lock is the session's: it ends with the connection, however this process ends.
-    await client.query({ text: 'select pg_advisory_lock($1)', values: [MIGRATION_LOCK.toString()] })
+    await lockMigrations(client)
     await client.query(`
       create schema if not exists tidemark;
       create table if not exists tidemark.migration (
@@ -83,9 +91,22 @@ export async function migrate(
       logger.info({ migration: migration.name }, 'migration applied')
     }
     return { applied, version: wanted.length }
+  } catch (error) {
+    throw asDatabaseError(error)
   } finally {
-    await client.end()
+    await endConnection(client)
   }
+}
+
+/**
+ * Waits for other migrators, but not for ever: one may be frozen. The lock is the session's: it ends with the connection,
+ * however this process ends.
+ */
+async function lockMigrations(client: pg.Client): Promise<void> {
+  await client.query(`set lock_timeout = ${LOCK_WAIT_MS}`)
+  const lock = { text: 'select pg_advisory_lock($1)', values: [MIGRATION_LOCK.toString()] }
+  await client.query(withLimit(lock, LOCK_WAIT_MS + ANSWER_MS))
+  await client.query('reset lock_timeout')
 }
 
 /** The newest migration that was applied; 0 for a database without our schema. Changes nothing. */
@@ -105,13 +126,15 @@ export async function readVersion(database: Queryable): Promise<number> {
 async function runMigration(client: pg.Client, migration: Migration): Promise<void> {
   try {
     await client.query('begin')
-    await client.query(migration.sql)
+    await client.query(withLimit({ text: migration.sql }, MIGRATION_MS))
     await client.query({
       text: 'insert into tidemark.migration (version, name, sha256) values ($1, $2, $3)',
       values: [migration.version, migration.name, migration.sha256],
     })
     await client.query('commit')
   } catch (error) {
+    // The connection is ended by the caller, which undoes what was begun.
+    if (troubleOf(error) !== null) throw error
     await client.query('rollback').catch(() => undefined)
     throw new SchemaMismatchError(
       `migration ${migration.name} failed: ${error instanceof Error ? error.message : String(error)}`,

@@ -1,0 +1,43 @@
+import type { EventTailer } from '../events/event-tailer.js'
+import type { EventLog } from '../events/event-log.js'
+import type { LoggedEvent } from '../model/event.js'
+
+/** The durable event log, as seen by those who react to it. */
+export interface ManagerEvents {
+  /** Resolves when the log can be read: at once, unless `start()` still waits for the database. */
+  ready(): Promise<void>
+  /** The newest event handed to subscribers. */
+  readonly seq: bigint
+  /** The identity of the log: another one after a restore from backup. */
+  readonly logId: string
+  /** Hands over each committed event once, in order, from now on. */
+  subscribe(handler: (event: LoggedEvent) => void): () => void
+  /** Events with `seq` greater than `after`, oldest first. */
+  read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
+  /** The oldest `seq` that is still kept. */
+  oldestSeq(): Promise<bigint>
+}
+
+interface EventParts {
+  readonly tailer: EventTailer
+  readonly storage: { readonly events: EventLog }
+}
+
+/** @param parts throws as long as there are none */
+export function eventsOf(parts: () => EventParts, startSettled: Promise<void>): ManagerEvents {
+  return {
+    ready: async () => {
+      await startSettled
+      parts()
+    },
+    get seq() {
+      return parts().tailer.seq
+    },
+    get logId() {
+      return parts().tailer.logId
+    },
+    subscribe: (handler) => parts().tailer.subscribe(handler),
+    read: async (after, limit) => parts().storage.events.read(after, limit),
+    oldestSeq: async () => (await parts().storage.events.head()).oldestSeq,
+  }
+}
