@@ -39,10 +39,11 @@ describe('snapshots through broken connections', () => {
       scene.onClose(() => toViewers.close())
       await scene.begin({ urls: [toReporters.url], viewerUrls: [toViewers.url], seed: SEED })
       let broken = 0
-      for (let cut = 0; cut < CUTS; cut += 1) {
+      // One that found nothing on its way to break off does not count.
+      while (broken < CUTS) {
         await scene.load.progress(random.integer(20, 100))
         await sleepUpTo(random, 50)
-        const kind = cutKinds[cut % cutKinds.length]!
+        const kind = cutKinds[broken % cutKinds.length]!
         // All at once, or one of them.
         const choose = <Some>(open: readonly Some[]): readonly Some[] =>
           random.integer(0, 2) > 0 || open.length === 0 ? open : [random.pick(open)]
@@ -64,10 +65,9 @@ describe('snapshots through broken connections', () => {
       const { violations, outcomes, history } = await scene.judge(() => embeddedAddress(scene.dataDir))
       const ends = history.viewers.flatMap(({ watches }) => watches.map(({ ended }) => ended))
       const disconnects = ends.filter((reason) => reason === 'io server disconnect').length
-      tellResult('cuts', { cuts: CUTS, broken, disconnects, restarts: RESTARTS, outcomes, history })
+      tellResult('cuts', { cuts: broken, disconnects, restarts: RESTARTS, outcomes, history })
       expect(violations).toEqual([])
-      expect(broken).toBe(CUTS)
-      expect(disconnects).toBeGreaterThanOrEqual(DISCONNECTS * history.viewers.length)
+      expect(disconnects).toBeGreaterThanOrEqual(DISCONNECTS)
       expect(ends.filter((reason) => reason?.startsWith('transport')).length).toBeGreaterThanOrEqual(CUTS)
       expect(outcomes.acknowledged).toBeGreaterThan(CUTS * 20)
       await service.stop()
