@@ -39,6 +39,8 @@ describe('environment variables', () => {
         maxConnections: 10_000,
         maxConnectionsPerAddress: 500,
         snapshotsPerSecond: null,
+        snapshotRetentionDays: 0,
+        eventRetentionDays: 30,
         logLevel: 'info',
         mongodbUrl: null,
       },

@@ -55,6 +55,8 @@ describe('the configuration file', () => {
     maxConnections: 100,
     maxConnectionsPerAddress: 10,
     snapshotsPerSecond: 50,
+    snapshotRetentionDays: 365,
+    eventRetentionDays: 90,
     logLevel: 'debug',
   } satisfies TidemarkConfigInput
 
@@ -81,6 +83,8 @@ describe('the configuration file', () => {
       dataDir: '/srv/conf/data',
       port: 0,
       allowUnauthenticated: true,
+      snapshotRetentionDays: 365,
+      eventRetentionDays: 90,
       logLevel: 'debug',
     })
   })

@@ -156,6 +156,16 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
     ['', (config) => config.snapshotsPerSecond, null],
     ['2500', (config) => config.snapshotsPerSecond, 2500],
   ],
+  SNAPSHOT_RETENTION_DAYS: [
+    ['', (config) => config.snapshotRetentionDays, 0],
+    ['0', (config) => config.snapshotRetentionDays, 0],
+    ['36500', (config) => config.snapshotRetentionDays, 36_500],
+  ],
+  EVENT_RETENTION_DAYS: [
+    ['', (config) => config.eventRetentionDays, 30],
+    ['0', (config) => config.eventRetentionDays, 0],
+    ['90', (config) => config.eventRetentionDays, 90],
+  ],
   LOG_LEVEL: [
     ['', (config) => config.logLevel, 'info'],
     ['WARN', (config) => config.logLevel, 'warn'],
@@ -263,6 +273,12 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['0', '0'],
     ['1.5', '"1.5"'],
   ],
+  SNAPSHOT_RETENTION_DAYS: [
+    ['36501', '36501'],
+    ['-1', '-1'],
+    ['1.5', '"1.5"'],
+  ],
+  EVENT_RETENTION_DAYS: [['never', '"never"']],
   LOG_LEVEL: [['verbose', '"verbose"']],
 }
 

@@ -50,7 +50,10 @@ export class RouteRegistrar {
       const { remoteAddress } = request.socket
       if (limit === 'requests') this.#limits.admitRequest(remoteAddress)
       if (scope === null) return
-      const caller = this.#limits.identify(this.#keys, bearerSecret(request.headers.authorization), remoteAddress)
+      const secret = bearerSecret(request.headers.authorization)
+      const caller = this.#keys.identify(secret)
+      const limited = this.#limits.keyLimit({ secret, caller, remoteAddress })
+      if (limited !== null) throw limited
       if (caller === null) {
         throw new RequestError('unauthorized', 'expected the header "Authorization: Bearer <API key>" with a valid key')
       }

@@ -1,12 +1,20 @@
 import type { Caller } from '../key-ring.js'
 import type { CallerAddress } from './caller-address.js'
 import { KeyedBuckets } from './keyed-buckets.js'
-import { RateLimitedError } from './rate-limited-error.js'
 
 /** Wrong keys an address may try: one a second in the long run leaves nobody the time to guess one. */
 const FAILURES = { perSecond: 1, burst: 50 }
 /** Remembered pairs of an address and a key that was right. */
 const PROVEN_MAX = 10_000
+
+/** A key that an address gave, and whose it is. */
+export interface KeyAttempt {
+  /** Null when none was given. */
+  readonly secret: string | null
+  /** Null when a key is needed and this is none. */
+  readonly caller: Caller | null
+  readonly address: CallerAddress
+}
 
 /**
  * Bounds how many keys an address can try. Beyond the bound even a right key is refused, so that nothing is learnt from
@@ -16,36 +24,16 @@ export class FailedKeys {
   readonly #failures = new KeyedBuckets(FAILURES)
   readonly #proven = new Set<string>()
 
-  /**
-   * Finds out who the owner of a secret is.
-   *
-   * @returns null when a key is needed and this is none.
-   * @throws {RateLimitedError}
-   */
-  identify(options: {
-    readonly secret: string | null
-    readonly address: CallerAddress
-    readonly nowMs: number
-    readonly identify: (secret: string | null) => Caller | null
-  }): Caller | null {
-    const { secret, address, nowMs } = options
-    const caller = options.identify(secret)
-    if (secret === null) return caller
-    if (caller === null) {
-      throwIfWaiting(this.#failures.take(address.name, nowMs))
-      return null
-    }
-    if (caller.keyName === null) return caller
+  /** @returns the milliseconds until this address may try a key again; 0 when the key may be answered for what it is. */
+  waitMs({ secret, caller, address, nowMs }: KeyAttempt & { readonly nowMs: number }): number {
+    if (secret === null) return 0
+    if (caller === null) return this.#failures.take(address.name, nowMs)
     const pair = `${address.name} ${caller.keyName}`
-    if (!this.#proven.has(pair)) {
-      throwIfWaiting(this.#failures.waitMs(address.name, nowMs))
-      if (this.#proven.size >= PROVEN_MAX) this.#proven.clear()
-      this.#proven.add(pair)
-    }
-    return caller
+    if (caller.keyName === null || this.#proven.has(pair)) return 0
+    const waitMs = this.#failures.waitMs(address.name, nowMs)
+    if (waitMs > 0) return waitMs
+    if (this.#proven.size >= PROVEN_MAX) this.#proven.clear()
+    this.#proven.add(pair)
+    return 0
   }
-}
-
-function throwIfWaiting(waitMs: number): void {
-  if (waitMs > 0) throw new RateLimitedError('too many wrong API keys came from this address', waitMs)
 }

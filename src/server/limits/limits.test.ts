@@ -5,7 +5,6 @@ import { callerAddress } from './caller-address.js'
 import { ConnectionCounts } from './connection-counts.js'
 import { FailedKeys } from './failed-keys.js'
 import { KeyedBuckets } from './keyed-buckets.js'
-import { RateLimitedError } from './rate-limited-error.js'
 import { SnapshotLimit } from './snapshot-limit.js'
 import { TokenBucket } from './token-bucket.js'
 
@@ -115,19 +114,19 @@ describe('snapshots', () => {
 
 describe('wrong keys', () => {
   const caller = (keyName: string): Caller => ({ keyName, isValid: () => true, may: () => true })
-  const identify = (secret: string | null): Caller | null => (secret?.startsWith('right') === true ? caller(secret) : null)
 
   it('are answered up to a limit; then right ones are refused too, unless they were right before', () => {
     const failed = new FailedKeys()
-    const attempt = (secret: string | null, nowMs = 0, address = remote): Caller | null =>
-      failed.identify({ secret, address, nowMs, identify })
-    expect(attempt('right-1')?.keyName).toBe('right-1')
-    for (let count = 0; count < 50; count += 1) expect(attempt(`wrong-${count}`)).toBeNull()
-    expect(() => attempt('wrong')).toThrow(RateLimitedError)
-    expect(() => attempt('right-2')).toThrow(RateLimitedError)
-    expect(attempt('right-1')?.keyName).toBe('right-1')
-    expect(attempt(null)).toBeNull()
-    expect(attempt('right-2', 0, local)?.keyName).toBe('right-2')
-    expect(attempt('right-2', 1000)?.keyName).toBe('right-2')
+    const waitMs = (keyName: string | null, nowMs = 0, address = remote): number =>
+      failed.waitMs({ secret: 'x', caller: keyName === null ? null : caller(keyName), address, nowMs })
+    expect(waitMs('first')).toBe(0)
+    for (let count = 0; count < 50; count += 1) expect(waitMs(null)).toBe(0)
+    expect(waitMs(null)).toBe(1000)
+    expect(waitMs('second')).toBe(1000)
+    expect(waitMs('first')).toBe(0)
+    expect(failed.waitMs({ secret: null, caller: null, address: remote, nowMs: 0 })).toBe(0)
+    expect(waitMs('second', 0, local)).toBe(0)
+    expect(waitMs('second', 1000)).toBe(0)
+    expect(waitMs('second', 1000)).toBe(0)
   })
 })

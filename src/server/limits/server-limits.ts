@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
 
-import type { Caller, KeyRing } from '../key-ring.js'
 import type { LimitName, ServerMetrics } from '../metrics/server-metrics.js'
 import { callerAddress } from './caller-address.js'
 import type { CallerAddress } from './caller-address.js'
 import { ConnectionCounts } from './connection-counts.js'
 import { FailedKeys } from './failed-keys.js'
+import type { KeyAttempt } from './failed-keys.js'
 import { KeyedBuckets } from './keyed-buckets.js'
 import { RateLimitedError } from './rate-limited-error.js'
 import { SnapshotLimit } from './snapshot-limit.js'
@@ -72,24 +72,14 @@ export class ServerLimits {
     return { take, perSecond: this.#snapshots.perSecond(reporter) }
   }
 
-  /**
-   * Finds out who a caller is.
-   *
-   * @returns null when a key is needed and the secret is none.
-   * @throws {RateLimitedError} when the address has tried too many wrong ones.
-   */
-  identify(keys: KeyRing, secret: string | null, remoteAddress: string | undefined): Caller | null {
-    try {
-      return this.#failedKeys.identify({
-        secret,
-        address: callerAddress(remoteAddress),
-        nowMs: performance.now(),
-        identify: (text) => keys.identify(text),
-      })
-    } catch (error) {
-      if (error instanceof RateLimitedError) this.#metrics.countLimited('failed_keys')
-      throw error
-    }
+  /** @returns the error to answer with when the address has tried too many wrong keys; null when it has not. */
+  keyLimit(
+    attempt: Omit<KeyAttempt, 'address'> & { readonly remoteAddress: string | undefined },
+  ): RateLimitedError | null {
+    const { secret, caller, remoteAddress } = attempt
+    const address = callerAddress(remoteAddress)
+    const waitMs = this.#failedKeys.waitMs({ secret, caller, address, nowMs: performance.now() })
+    return waitMs === 0 ? null : this.#limited('failed_keys', 'too many wrong API keys came from this address', waitMs)
   }
 
   /** @returns the limit that a connection from this address would break; null when it may come. */

@@ -5,39 +5,33 @@ import type { Connection } from './waiting-writes.js'
 /** An event as it goes over the wire, encoded once for all who get it. */
 export interface EncodedEvent {
   readonly seq: bigint
-  /** Null for an event that concerns only our own processes. */
-  readonly packet: EncodedPacket | null
-  /** What it takes in memory, roughly. */
-  readonly bytes: number
-}
-
-interface EncodedPacket {
   /** A packet of Socket.IO in the namespace `/`. */
   readonly text: string
   /** For the connection: the WebSocket frame of the text, the same for every client. */
   readonly options: { readonly compress: true; readonly wsPreEncodedFrame: readonly [Buffer] }
+  /** What it takes in memory, roughly. */
+  readonly bytes: number
 }
 
 /** What an event takes besides its text and its frame. */
 const OVERHEAD_BYTES = 300
 
 export function encodeForAll(event: LoggedEvent): EncodedEvent {
-  const wire = encodeLoggedEvent(event)
-  if (wire === null) return { seq: event.seq, packet: null, bytes: OVERHEAD_BYTES }
+  const { name, payload } = encodeLoggedEvent(event)
   // "2" stands for an event. There is nothing binary in ours, so that it is plain JSON.
-  const text = `2${JSON.stringify([wire.name, wire.payload])}`
+  const text = `2${JSON.stringify([name, payload])}`
   const frame = webSocketFrame(text)
   return {
     seq: event.seq,
-    packet: { text, options: { compress: true, wsPreEncodedFrame: [frame] } },
+    text,
+    options: { compress: true, wsPreEncodedFrame: [frame] },
     bytes: OVERHEAD_BYTES + text.length + frame.length,
   }
 }
 
 /** @param onTaken called when the system has taken it, and everything before it. */
-export function writeEncoded(connection: Connection, { packet }: EncodedEvent, onTaken?: () => void): void {
-  if (packet !== null) connection.write(packet.text, packet.options, onTaken)
-  else onTaken?.()
+export function writeEncoded(connection: Connection, { text, options }: EncodedEvent, onTaken?: () => void): void {
+  connection.write(text, options, onTaken)
 }
 
 /** A whole unmasked text frame (RFC 6455, 5.2) of an Engine.IO message, which begins with "4". */

@@ -177,9 +177,8 @@ export class EventFeed {
         resolve()
       }
       conn.on('close', done)
-      const lastWritten = step.findLastIndex((event) => event.packet !== null)
-      step.forEach((event, index) => writeEncoded(conn, event, index === lastWritten ? done : undefined))
-      if (lastWritten === -1 || !socket.connected) done()
+      step.forEach((event, index) => writeEncoded(conn, event, index === step.length - 1 ? done : undefined))
+      if (!socket.connected) done()
     })
   }
 

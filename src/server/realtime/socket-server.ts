@@ -87,7 +87,7 @@ export class SocketServer {
     })
     this.#feed = new EventFeed({ events: manager.events, metrics, logger })
     this.#updates = new UpdateHandler({ manager, limits, metrics, logger })
-    this.#io.use((socket, next) => next(this.#admit(socket)))
+    this.#io.use((socket, next) => void this.#admit(socket).then(next, next))
     this.#io.on('connection', (socket) => this.#welcome(socket))
     this.#io.engine.on('connection', (connection: Connection) => this.#watch(connection))
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
@@ -146,13 +146,15 @@ export class SocketServer {
   }
 
   /** @returns why the socket may not connect; undefined when it may. */
-  #admit(socket: Socket): Error | undefined {
+  async #admit(socket: Socket): Promise<Error | undefined> {
     const handshake = parseHandshake(socket.handshake.auth)
     if (handshake === null) return refusal('invalid_request')
     const { keys, limits } = this.#options
     const secret = handshake.token ?? bearerSecret(socket.handshake.headers.authorization)
-    const caller = attempt(() => limits.identify(keys, secret, socket.conn.remoteAddress))
-    if (caller instanceof Error) return caller
+    // Waits for the database where that decides, but no longer than a connection may take.
+    const caller = await keys.identifyWhenKnown(secret)
+    const limited = limits.keyLimit({ secret, caller, remoteAddress: socket.conn.remoteAddress })
+    if (limited !== null) return Object.assign(new Error(limited.code), { data: toErrorAnswer(limited).body })
     if (caller === null) return refusal('unauthorized')
     if (limits.keyRefusal(caller.keyName) !== null) return refusal('too_many_connections')
     const { since, log, events } = handshake
@@ -203,16 +205,6 @@ export class SocketServer {
 function forgetRequest(socket: Socket): void {
   Reflect.set(socket.conn, 'request', null)
   Object.assign(socket.handshake, { headers: {}, query: {}, auth: {} })
-}
-
-/** A failure becomes the error that `connect_error` shows. */
-function attempt<Result>(work: () => Result): Result | Error {
-  try {
-    return work()
-  } catch (error) {
-    const { body } = toErrorAnswer(error)
-    return Object.assign(new Error(body.code), { data: body })
-  }
 }
 
 function refusal(code: keyof typeof refusals): Error {
