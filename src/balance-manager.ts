@@ -215,7 +215,7 @@ export class BalanceManager {
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
-        onCommitted,
+        onCommitted: (events) => tailer.offer(events),
         clock,
       })
       const upkeep = new UpkeepWorker({

@@ -66,6 +66,18 @@ export class EventTailer {
     return () => this.#handlers.delete(handler)
   }
 
+  /**
+   * Hands out events that this process has just committed, as far as they come next: they need not be read back then. The
+   * rest, and what others committed in between, is read.
+   */
+  offer(events: readonly LoggedEvent[]): void {
+    for (const event of events) {
+      if (this.#closed || this.#running === null || event.seq !== this.#seq + 1n) return this.wake()
+      this.#handToAll(event)
+    }
+    if (events.length === 0) this.wake()
+  }
+
   /** Reads now instead of at the next poll. */
   wake(): void {
     this.#woken = true
@@ -100,10 +112,15 @@ export class EventTailer {
     const events = await this.#log.read(this.#seq, PAGE_SIZE)
     for (const event of events) {
       if (this.#closed) return false
-      for (const handler of this.#handlers) this.#hand(handler, event)
-      this.#seq = event.seq
+      // Offered while this page was read.
+      if (event.seq > this.#seq) this.#handToAll(event)
     }
     return events.length === PAGE_SIZE
+  }
+
+  #handToAll(event: LoggedEvent): void {
+    for (const handler of this.#handlers) this.#hand(handler, event)
+    this.#seq = event.seq
   }
 
   /** One subscriber's failure is its own: the others still get the event. */

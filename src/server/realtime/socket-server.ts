@@ -87,7 +87,7 @@ export class SocketServer {
     })
     this.#feed = new EventFeed({ events: manager.events, metrics, logger })
     this.#updates = new UpdateHandler({ manager, limits, metrics, logger })
-    this.#io.use((socket, next) => void this.#admit(socket).then(next, next))
+    this.#io.use((socket, next) => void this.#letIn(socket, next))
     this.#io.on('connection', (socket) => this.#welcome(socket))
     this.#io.engine.on('connection', (connection: Connection) => this.#watch(connection))
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
@@ -143,6 +143,16 @@ export class SocketServer {
       logger.warn({ address: connection.remoteAddress }, 'client floods us, closing the connection')
       cutConnection(connection)
     })
+  }
+
+  async #letIn(socket: Socket, next: (refused?: Error) => void): Promise<void> {
+    let refused: Error | undefined
+    try {
+      refused = await this.#admit(socket)
+    } catch (error) {
+      refused = error instanceof Error ? error : new Error(String(error))
+    }
+    next(refused)
   }
 
   /** @returns why the socket may not connect; undefined when it may. */
