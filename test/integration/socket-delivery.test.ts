@@ -142,6 +142,18 @@ describe('two replicas on one database', () => {
     for (const collected of got) expect((await collected.take(400)).map(({ seq }) => seq)).toEqual(stored)
   })
 
+  it('do not know the polling sessions of each other, and say so; WebSocket needs no session', async () => {
+    const [a, b] = [await serve(), await serve()]
+    const path = '/api/socket.io/?EIO=4&transport=polling'
+    const { sid } = JSON.parse((await (await fetch(`${a.url}${path}`)).text()).slice(1)) as { sid: string }
+    const elsewhere = await fetch(`${b.url}${path}&sid=${sid}`, { method: 'POST', body: '40' })
+    expect([elsewhere.status, await elsewhere.json()]).toEqual([400, { code: 1, message: 'Session ID unknown' }])
+    const where = await fetch(`${a.url}${path}&sid=${sid}`, { method: 'POST', body: '40' })
+    expect(where.status).toBe(200)
+    await where.text()
+    await Promise.all([a, b].map((service) => nextEvent(service.connect(), 'connected')))
+  })
+
   it('need no notification from the database', async () => {
     const [a, b] = [await serve(), await serve()]
     const before = await head()
