@@ -94,7 +94,7 @@ describe('one idempotency key, several processes on one database', () => {
           run += 1
           const saved = await Promise.all(
             lists.flatMap((list, index) =>
-              list.map(async (key) => ({ key, ...(await intakeOf(index).save(report(1), `${run} ${key}`)) })),
+              list.map(async (key) => ({ key, ...(await intakeOf(index).save(report(1), `${run}-${key}`)) })),
             ),
           )
           for (const key of keys) expectOneRow(saved.filter((answer) => answer.key === key))
@@ -102,7 +102,7 @@ describe('one idempotency key, several processes on one database', () => {
           const ids = new Set(saved.map(({ snapshot }) => snapshot.id))
           expect(
             rows
-              .filter(({ key }) => key.startsWith(`${run} `))
+              .filter(({ key }) => key.startsWith(`${run}-`))
               .map(({ id }) => id)
               .toSorted(),
           ).toEqual([...ids].toSorted())
