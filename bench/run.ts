@@ -1,6 +1,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
+import { measureDepth } from './depth.js'
 import { measureGaps } from './gap.js'
 import { measureGrowth } from './growth.js'
 import { measureIntake } from './intake.js'
@@ -12,7 +13,7 @@ import { median, quantile } from './quantile.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
 
-const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake'] as const
+const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth'] as const
 type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: parts.join(',') },
     blocks: { type: 'string', default: '200' },
     positions: { type: 'string', default: '1000' },
+    rows: { type: 'string', default: '10000000' },
     sizes: { type: 'string', default: '100,1000,10000,50000' },
     rounds: { type: 'string', default: '5' },
   },
@@ -53,6 +55,8 @@ function measurePart(part: Part): Promise<unknown> {
       return measureGaps()
     case 'memory':
       return measureMemory(10_000, 90)
+    case 'depth':
+      return measureDepth(Number(values.rows))
     case 'peers':
       return withStage((stage) => measurePeers(stage.anvil, stage.world))
     case 'intake':
@@ -112,9 +116,11 @@ function print(part: Part, result: unknown): void {
   }
 }
 
+/** Some parts have several tables. */
 function tablesOf(part: Part, result: unknown): readonly unknown[] {
   if (part === 'live') return result as object[]
-  return part === 'intake' ? Object.values(result as object) : [result]
+  if (part === 'intake' || part === 'depth') return Object.values(result as object)
+  return [result]
 }
 
 function roundedRow(row: object): Record<string, unknown> {
