@@ -78,7 +78,10 @@ export class SocketServer {
     })
     this.#feed = new EventFeed({ events: manager.events, namespace: this.#io.of('/'), metrics, logger })
     this.#updates = new UpdateHandler({ manager, metrics, logger })
-    this.#io.use((socket, next) => void this.#admit(socket).then(next, next))
+    this.#io.use((socket, next) => {
+      const decide = async (): Promise<void> => next(await this.#admit(socket))
+      void decide()
+    })
     this.#io.on('connection', (socket) => this.#welcome(socket))
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
       logger.debug({ code, error: message }, 'connection refused')
