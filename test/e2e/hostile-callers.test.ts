@@ -169,7 +169,8 @@ const goodValues: Readonly<Record<string, string>> = { chainId: '1', token: 'nat
 const fill = (path: string, values: Readonly<Record<string, string>>): string =>
   path.replaceAll(/:(\w+)/g, (_match, name: string) => encodeURIComponent(values[name] ?? name))
 
-function bodiesWith(text: string): unknown[] {
+/** @param fields names beside those that are known, where an address might be called */
+function bodiesWith(text: string, fields: readonly string[]): unknown[] {
   const book = { a: 1 }
   return [
     text,
@@ -181,7 +182,7 @@ function bodiesWith(text: string): unknown[] {
     { address: text, label: text },
     { address: SOLVER, label: text },
     { tokens: [text] },
-    ...FIELDS.map((field) => ({ onchain: book, onsite: book, [field]: text })),
+    ...fields.map((field) => ({ onchain: book, onsite: book, [field]: text })),
   ]
 }
 
@@ -194,14 +195,15 @@ async function attackRoutes(): Promise<void> {
         ask(fill(path, { ...goodValues, [name]: text }), { method }),
       )
       // Addresses also under names that might be taken for one to call.
-      const names = [...parametersOf(method, path), ...(index === 0 ? FIELDS : [])]
+      const fields = index === 0 ? FIELDS : []
+      const names = [...parametersOf(method, path), ...fields]
       if (method === 'GET') {
         for (const name of names) requests.push(ask(`${good}?${encodeURIComponent(name)}=${encodeURIComponent(text)}`))
       }
       // What no header may hold is sent in another test, byte by byte.
       const sendable = text.replaceAll(/[^\u0020-\u007E]/g, '')
       requests.push(ask(good, { method, headers: Object.fromEntries(HEADERS.map((name) => [name, sendable])) }))
-      for (const body of method === 'POST' ? bodiesWith(text) : []) {
+      for (const body of method === 'POST' ? bodiesWith(text, fields) : []) {
         requests.push(
           ask(good, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
         )
@@ -241,7 +243,10 @@ async function attackSockets(): Promise<void> {
       other.disconnect()
     }
     for (const { name } of socketEvents.filter(({ from }) => from === 'client')) {
-      const bodies = [...bodiesWith(text), { id: text, onchain: { a: 1 }, onsite: { a: 1 } }]
+      const bodies = [
+        ...bodiesWith(text, text.startsWith('http') ? FIELDS : []),
+        { id: text, onchain: { a: 1 }, onsite: { a: 1 } },
+      ]
       socketAnswers.push(...(await Promise.all(bodies.map((body) => socket.emitWithAck(name, body)))))
     }
     socket.emit(text, { [text]: text })
