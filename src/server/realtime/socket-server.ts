@@ -31,7 +31,7 @@ const FLUSH_TIMEOUT_MS = 1000
 
 const refusals = {
   unauthorized: 'expected a valid API key in auth.token',
-  invalid_request: 'expected auth to be {token?, since?, log?}, with since a sequence number',
+  invalid_request: 'expected auth to be {token?, since?, log?, events?}, with since a sequence number',
 } as const
 
 export interface SocketServerOptions {
@@ -166,7 +166,7 @@ export class SocketServer {
     })
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    void this.#feed.attach(socket, client.caller.may('read') ? client : null)
+    void this.#feed.attach(socket, client.events && client.caller.may('read') ? client : null)
   }
 }
 
