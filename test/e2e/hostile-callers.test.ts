@@ -279,6 +279,8 @@ const logLines = (): readonly string[] => service.log().split('\n').slice(0, -1)
 describe('callers who send whatever they like to every route and event', () => {
   it('are answered by the service that goes on, in the documented form, and never by a failure of its own', () => {
     expect(answers.length).toBeGreaterThan(routes.length * hostileTexts.length)
+    // Nothing was kept from the handlers by a limit.
+    expect(answers.filter(({ status }) => status === 429)).toEqual([])
     expect(answers.filter(({ status }) => status >= 500).map(({ what, text }) => [what, text])).toEqual([])
     for (const { what, status, text } of answers.filter((answer) => answer.status >= 400)) {
       expect(wireErrorSchema.safeParse(JSON.parse(text)).success, `${what} ${status} ${text}`).toBe(true)
