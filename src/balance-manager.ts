@@ -1,3 +1,4 @@
+import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
 import type { ChainCounters } from './chain-worker.js'
 import type { Config } from './config/config.js'
@@ -28,6 +29,7 @@ import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
+import type { SnapshotSeries } from './model/snapshot-series.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
@@ -35,7 +37,8 @@ import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { silentLogger } from './model/logger.js'
 import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
-import type { SnapshotList, SnapshotListRequest } from './snapshots/snapshot-store.js'
+import type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
+import { UpkeepWorker } from './snapshots/upkeep-worker.js'
 import { DATABASE_WAIT_MS, untilDatabaseAnswers } from './storage/postgres/await-database.js'
 import type { DatabaseSettings } from './storage/postgres/connect-database.js'
 import { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
@@ -43,7 +46,8 @@ import { openPostgresStorage } from './storage/postgres/postgres-storage.js'
 import type { Storage } from './storage/postgres/postgres-storage.js'
 
 /** The part of the configuration that the core needs; what belongs to the server is left out. */
-export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'>
+export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'> &
+  Partial<Pick<Config, 'snapshotRetentionDays' | 'eventRetentionDays'>>
 
 /** What the manager stands on, so that a simulation can put another world under it. */
 export interface Environment {
@@ -123,6 +127,7 @@ export interface CurrentBalanceView extends CurrentBalance {
 interface Running {
   readonly storage: Storage
   readonly intake: SnapshotIntake
+  readonly upkeep: UpkeepWorker
   readonly tailer: EventTailer
   readonly workers: readonly ChainWorker[]
   readonly history: HistoryKeeper
@@ -187,6 +192,7 @@ export class BalanceManager {
     } finally {
       this.#settleStart()
     }
+    this.#running.upkeep.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
@@ -210,6 +216,14 @@ export class BalanceManager {
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
         onCommitted,
+        clock,
+      })
+      const upkeep = new UpkeepWorker({
+        upkeep: storage.snapshotUpkeep,
+        clock,
+        logger: logger.child({ component: 'upkeep' }),
+        snapshotRetentionDays: this.#config.snapshotRetentionDays ?? 0,
+        eventRetentionDays: this.#config.eventRetentionDays ?? 0,
       })
       const workers = chains.map(
         (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
@@ -219,7 +233,7 @@ export class BalanceManager {
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
-      return { storage, intake, tailer, workers, history }
+      return { storage, intake, upkeep, tailer, workers, history }
     } catch (error) {
       await storage.close()
       throw error
@@ -241,6 +255,11 @@ export class BalanceManager {
   /** Everything but `ready` fails until the start is done. */
   get events(): ManagerEvents {
     return this.#events
+  }
+
+  /** API keys that are kept in the database, beside those of the configuration. */
+  get apiKeys(): ApiKeyStore {
+    return this.#parts().storage.apiKeys
   }
 
   /** Balances and history, answered from the database. */
@@ -388,7 +407,22 @@ export class BalanceManager {
 
   /** Snapshots newest first; null when `before` names none. */
   snapshots(request: SnapshotListRequest): Promise<SnapshotList | null> {
-    return this.#parts().storage.snapshots.list(request)
+    return this.#parts().storage.snapshotReader.list(request)
+  }
+
+  /**
+   * What was reported of one asset over time: at most `points` buckets, each with its first, last, lowest and highest
+   * amount. Always as if worked out from the reports themselves.
+   *
+   * @throws {InvalidArgumentError}
+   */
+  snapshotSeries(request: SnapshotSeriesRequest): Promise<SnapshotSeries> {
+    const { from, to, points } = request
+    if (!(from <= to)) throw new InvalidArgumentError('from: expected a time that is not after "to"')
+    if (!Number.isInteger(points) || points < 2) {
+      throw new InvalidArgumentError(`points: expected an integer of at least 2, got ${points}`)
+    }
+    return this.#parts().storage.snapshotReader.series(request)
   }
 
   /** Known within seconds, whatever the database does. */
@@ -465,6 +499,7 @@ export class BalanceManager {
 
   #onEvent(event: LoggedEvent): void {
     this.#logger.debug({ component: 'events', seq: event.seq.toString(), type: event.type }, 'event')
+    if (event.type === 'snapshot.saved') this.#running?.upkeep.wake()
     if (event.type === 'watch-list.changed') for (const worker of this.#running?.workers ?? []) worker.outdate()
   }
 
@@ -476,6 +511,7 @@ export class BalanceManager {
     if (running === null) return
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
+    await running.upkeep.close()
     await running.tailer.close()
     this.#running = null
     await running.storage.close()

@@ -1,15 +1,22 @@
 import { z } from 'zod'
 
-import { snapshotReportSchema } from '../model/snapshot-report.js'
+import { assetNameSchema, snapshotReportSchema } from '../model/snapshot-report.js'
+import { bookNames } from '../model/snapshot-series.js'
+import type { BookName } from '../model/snapshot-series.js'
 import { limitParameter } from './page.js'
 import type { ParameterSchema, Route } from './route.js'
 import { anything, noParameters } from './route.js'
 import { integerParameter, timeParameter } from './scalars.js'
+import type { SnapshotSeriesAnswer } from './snapshot-series-wire.js'
+import { snapshotSeriesSchema } from './snapshot-series-wire.js'
 import type { SnapshotListAnswer, SnapshotSavedAnswer } from './snapshot-wire.js'
 import { snapshotListSchema, snapshotSavedSchema } from './snapshot-wire.js'
 
 /** Snapshots that may be skipped; `before` pages without skipping. */
 const OFFSET_MAX = 2_000_000_000
+/** Buckets of a series. */
+const POINTS_MAX = 2000
+const POINTS_DEFAULT = 500
 
 export interface SnapshotListQuery {
   readonly limit: number
@@ -17,6 +24,14 @@ export interface SnapshotListQuery {
   readonly before?: string | undefined
   readonly from?: Date | undefined
   readonly to?: Date | undefined
+}
+
+export interface SnapshotSeriesQuery {
+  readonly book: BookName
+  readonly asset: string
+  readonly from?: Date | undefined
+  readonly to?: Date | undefined
+  readonly points: number
 }
 
 const offsetParameter = integerParameter({ min: 0, max: OFFSET_MAX })
@@ -33,6 +48,21 @@ const listQuery: ParameterSchema<SnapshotListQuery> = z.strictObject({
     .meta({ description: 'Only what comes after this snapshot in the list' }),
   from: timeParameter.optional().meta({ description: 'Only snapshots of this time or later' }),
   to: timeParameter.optional().meta({ description: 'Only snapshots of this time or earlier' }),
+})
+
+const seriesQuery: ParameterSchema<SnapshotSeriesQuery> = z.strictObject({
+  book: z
+    .enum(bookNames, { error: `expected ${bookNames.join(' or ')}` })
+    .meta({ description: 'Which side of the reports' }),
+  asset: assetNameSchema.meta({ description: 'Asset, by the name it is reported under', example: 'rlb' }),
+  from: timeParameter
+    .optional()
+    .meta({ description: 'Only reports for this time or later; 24 hours before the end when absent' }),
+  to: timeParameter.optional().meta({ description: 'Only reports for this time or earlier; now when absent' }),
+  points: integerParameter({ min: 2, max: POINTS_MAX })
+    .optional()
+    .transform((points) => points ?? POINTS_DEFAULT)
+    .meta({ description: `The most buckets to answer with, 2 to ${POINTS_MAX}; ${POINTS_DEFAULT} when absent` }),
 })
 
 export const saveSnapshot: Route<unknown, unknown, unknown, SnapshotSavedAnswer> = {
@@ -67,5 +97,24 @@ export const listSnapshots: Route<unknown, SnapshotListQuery, unknown, SnapshotL
   body: anything,
   documentedBody: null,
   answer: { status: 200, description: 'One page of snapshots', schema: snapshotListSchema },
+  errors: [],
+}
+
+export const getSnapshotSeries: Route<unknown, SnapshotSeriesQuery, unknown, SnapshotSeriesAnswer> = {
+  method: 'GET',
+  path: '/api/balance/snapshot/series',
+  operationId: 'getSnapshotSeries',
+  tag: 'snapshots',
+  summary: 'What was reported of one asset over time, in buckets that keep first, last, lowest and highest amount',
+  scope: 'read',
+  params: noParameters,
+  query: seriesQuery,
+  body: anything,
+  documentedBody: null,
+  answer: {
+    status: 200,
+    description: 'Oldest bucket first; one without a report is absent',
+    schema: snapshotSeriesSchema,
+  },
   errors: [],
 }

@@ -26,6 +26,8 @@ export const settingDefaults = {
   port: 3000,
   logLevel: 'info',
   syncIntervalMs: 300_000,
+  snapshotRetentionDays: 0,
+  eventRetentionDays: 30,
   agreement: 1,
 } as const
 
@@ -45,6 +47,7 @@ export const settingLimits = {
   pollIntervalMs: { min: 50, max: 3_600_000 },
   syncIntervalMs: { min: 1_000, max: 86_400_000 },
   agreement: { min: 1, max: 16 },
+  retentionDays: { min: 0, max: 36_500 },
 } as const
 
 const oneAddress = '0x and 40 hexadecimal digits'
@@ -182,7 +185,7 @@ export const processSettings: readonly Setting[] = [
     shown: 'text',
     expected: 'an IP address or a host name',
     meaning:
-      'Address to listen on. Anything but 127.0.0.0/8, ::1 and localhost needs `API_KEYS`, or `ALLOW_UNAUTHENTICATED=true`.',
+      'Address to listen on. Anything but 127.0.0.0/8, ::1 and localhost needs `API_KEYS`, a key of `tidemark keys add`, or `ALLOW_UNAUTHENTICATED=true`.',
     defaultText: settingDefaults.host,
     example: '0.0.0.0',
   },
@@ -216,7 +219,18 @@ export const processSettings: readonly Setting[] = [
     kind: 'boolean',
     shown: 'text',
     expected: 'true or false',
-    meaning: 'Whether everyone who reaches a `HOST` beyond this machine may use the API when there are no `API_KEYS`.',
+    meaning: 'Whether everyone who reaches a `HOST` beyond this machine may use the API when there are no API keys.',
+    defaultText: 'false',
+    example: 'true',
+  },
+  {
+    variable: 'PUBLIC_READ',
+    key: 'publicRead',
+    kind: 'boolean',
+    shown: 'text',
+    expected: 'true or false',
+    meaning:
+      'Whether everyone who reaches the service may read, and get pushed events, without a key. Writing needs a key as before.',
     defaultText: 'false',
     example: 'true',
   },
@@ -229,6 +243,28 @@ export const processSettings: readonly Setting[] = [
     meaning: 'Web origins, besides our own, that may call the API and open a socket.',
     defaultText: 'none',
     example: 'https://ops.example.com',
+  },
+  {
+    variable: 'SNAPSHOT_RETENTION_DAYS',
+    key: 'snapshotRetentionDays',
+    kind: 'integer',
+    shown: 'text',
+    expected: rangeText('days', settingLimits.retentionDays),
+    meaning:
+      'Days for which snapshots are kept, by their `ts`; 0 keeps them for ever. A snapshot stays at least as long as its event.',
+    defaultText: `${settingDefaults.snapshotRetentionDays}: for ever`,
+    example: '365',
+  },
+  {
+    variable: 'EVENT_RETENTION_DAYS',
+    key: 'eventRetentionDays',
+    kind: 'integer',
+    shown: 'text',
+    expected: rangeText('days', settingLimits.retentionDays),
+    meaning:
+      'Days for which the event log is kept, out of which clients are sent what they missed; 0 keeps it for ever. Balances and their history stay.',
+    defaultText: String(settingDefaults.eventRetentionDays),
+    example: '90',
   },
   {
     variable: 'LOG_LEVEL',

@@ -2,6 +2,7 @@ import type { Attribution, BlockObservation } from '../model/chain-event.js'
 import { positionKey } from '../model/position.js'
 import type { Token } from '../model/position.js'
 import type { StoredPosition } from './ledger-store.js'
+import { pairReadings } from './pair-readings.js'
 
 /** How many of the newest blocks are remembered for each token. */
 const WINDOW_BLOCKS = 20
@@ -103,14 +104,14 @@ function observeTokens(
   { readings, attributions }: BlockObservation,
 ): ReadonlyMap<Token, TokenMove> {
   const tokens = new Map<Token, TokenMove>()
-  for (const reading of readings) {
-    if (reading.kind === 'failed') continue
-    const key = positionKey(reading.position)
-    const position = positions.get(key)
-    if (position === undefined || position.token === 'native') continue
+  const paired = pairReadings(positions, readings)
+  for (const [index, reading] of readings.entries()) {
+    const position = paired[index]
+    if (reading.kind === 'failed' || position === undefined || position.token === 'native') continue
     if (!position.covered || position.lastBalance === null) continue
+    if (!position.accruing && reading.balance === position.lastBalance) continue
     const delta = reading.balance - position.lastBalance
-    const attribution = attributions.get(key)
+    const attribution = attributions.get(positionKey(position))
     const before = tokens.get(position.token)
     if (position.accruing) {
       if (delta !== 0n && attribution?.unexplained !== 0n) tokens.set(position.token, 'unexplained')

@@ -7,6 +7,7 @@ import { isWorthRecording } from './accrual-watch.js'
 import { announceRecord, draftRecord } from './draft-record.js'
 import type { RecordRow, StoredPosition } from './ledger-store.js'
 import { mergeMetadata } from './merge-metadata.js'
+import { pairReadings } from './pair-readings.js'
 
 /** What one block's readings mean for the ledger. */
 export interface BlockDecision {
@@ -41,9 +42,9 @@ export function decideBlock(
 ): BlockDecision {
   const { header } = observation
   const draft: Draft = { records: [], opened: [], stale: [], events: [] }
-  for (const reading of observation.readings) {
-    const key = positionKey(reading.position)
-    const position = positions.get(key)
+  const paired = pairReadings(positions, observation.readings)
+  for (const [index, reading] of observation.readings.entries()) {
+    const position = paired[index]
     if (position === undefined) continue
     if (reading.kind === 'failed') {
       if (position.staleReason !== reading.reason) draft.stale.push({ positionId: position.id, reason: reading.reason })
@@ -51,6 +52,7 @@ export function decideBlock(
     }
     if (!position.covered) draft.opened.push(position.id)
     if (!position.fresh && position.lastBalance === reading.balance) continue
+    const key = positionKey(position)
     const attribution = observation.attributions.get(key) ?? null
     const mayWait = position.accruing && position.covered && !position.fresh
     if (mayWait && !isWorthRecording(attribution, header.timestampSeconds, sampledAtSeconds.get(key))) continue

@@ -27,7 +27,14 @@ export function formatToken(token: Token): Token {
   return token === 'native' ? token : toChecksumAddress(token)
 }
 
+/** The same thousands of positions are looked up in every block: making and hashing their texts would cost the most. */
+const keys = new WeakMap<Position, string>()
+
 /** A text that is equal for equal positions, for use as a map key. */
 export function positionKey(position: Position): string {
-  return `${position.chainId}:${position.token}:${position.solver}`
+  const known = keys.get(position)
+  if (known !== undefined) return known
+  const key = `${position.chainId}:${position.token}:${position.solver}`
+  keys.set(position, key)
+  return key
 }

@@ -2,9 +2,10 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { silentLogger } from '../../src/model/logger.js'
-import { QUEUE_MAX, SnapshotIntake } from '../../src/snapshots/snapshot-intake.js'
+import { INTAKE_LIMITS, SnapshotIntake } from '../../src/snapshots/snapshot-intake.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { PostgresEventLog } from '../../src/storage/postgres/event-log.js'
+import { PostgresSnapshotReader } from '../../src/storage/postgres/snapshot-reader.js'
 import { PostgresSnapshotStore } from '../../src/storage/postgres/snapshot-store.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
@@ -16,6 +17,7 @@ describe('the snapshot intake', () => {
   let testDatabase: TestDatabase
   let database: Database
   let store: PostgresSnapshotStore
+  let reader: PostgresSnapshotReader
   let intake: SnapshotIntake
 
   const newIntake = (): SnapshotIntake =>
@@ -25,6 +27,7 @@ describe('the snapshot intake', () => {
     testDatabase = await createTestDatabase()
     database = new Database(testDatabase.address, silentLogger)
     store = new PostgresSnapshotStore(database)
+    reader = new PostgresSnapshotReader(database)
     intake = newIntake()
   })
 
@@ -79,7 +82,7 @@ describe('the snapshot intake', () => {
     const saved = await Promise.all(Array.from({ length: 2000 }, (_, index) => intake.save(report(index))))
     expect(new Set(saved.map(({ snapshot }) => snapshot.id)).size).toBe(2000)
     expect(await stored()).toBe(2000)
-    const { total } = (await store.list({ limit: 1, offset: 0 })) ?? { total: -1 }
+    const { total } = (await reader.list({ limit: 1, offset: 0 })) ?? { total: -1 }
     expect(total).toBe(2000)
     const rows = await database.query<{ commits: string; seq: string }>({
       name: 'commits',
@@ -135,10 +138,11 @@ describe('the snapshot intake', () => {
     await holder.connect()
     await holder.query('begin')
     await holder.query('select * from tidemark.event_log for update')
-    const taken = Array.from({ length: QUEUE_MAX }, () => intake.save(report()))
+    const { queueMax } = INTAKE_LIMITS
+    const taken = Array.from({ length: queueMax }, () => intake.save(report()))
     // The first batch is on its way to the database, so as many again fit into the queue.
-    await until('the first batch has left the queue', () => intake.queued < QUEUE_MAX)
-    const more = Array.from({ length: QUEUE_MAX - intake.queued }, () => intake.save(report()))
+    await until('the first batch has left the queue', () => intake.queued < queueMax)
+    const more = Array.from({ length: queueMax - intake.queued }, () => intake.save(report()))
     await expect(intake.save(report())).rejects.toMatchObject({ code: 'overloaded', retryable: true })
     await holder.query('commit')
     await holder.end()
@@ -178,7 +182,7 @@ describe('the snapshot intake', () => {
       const ts = new Date(Date.UTC(2025, 0, 1, 0, 0, index % 5)).toISOString()
       await intake.save({ ts, ...(report(index) as object) })
     }
-    const all = await store.list({ limit: 100, offset: 0 })
+    const all = await reader.list({ limit: 100, offset: 0 })
     const order = all?.snapshots.map((snapshot) => snapshot.id) ?? []
     expect(all).toMatchObject({ total: 25, hasMore: false })
     expect(all?.snapshots.map((snapshot) => snapshot.ts.getTime())).toEqual(
@@ -186,7 +190,7 @@ describe('the snapshot intake', () => {
     )
     const byOffset: string[] = []
     for (let offset = 0; offset < 25; offset += 10) {
-      const page = await store.list({ limit: 10, offset })
+      const page = await reader.list({ limit: 10, offset })
       byOffset.push(...(page?.snapshots.map((snapshot) => snapshot.id) ?? []))
       expect(page?.hasMore).toBe(offset < 20)
     }
@@ -194,15 +198,15 @@ describe('the snapshot intake', () => {
     const byKey: string[] = []
     let before: string | undefined
     for (;;) {
-      const page = await store.list({ limit: 10, offset: 0, before })
+      const page = await reader.list({ limit: 10, offset: 0, before })
       byKey.push(...(page?.snapshots.map((snapshot) => snapshot.id) ?? []))
       before = byKey.at(-1)
       if (page?.hasMore !== true) break
     }
     expect(byKey).toEqual(order)
-    const range = await store.list({ limit: 100, offset: 0, from: new Date(Date.UTC(2025, 0, 1, 0, 0, 3)) })
+    const range = await reader.list({ limit: 100, offset: 0, from: new Date(Date.UTC(2025, 0, 1, 0, 0, 3)) })
     expect(range).toMatchObject({ total: 10, hasMore: false })
-    expect(await store.list({ limit: 1, offset: 0, before: '00000000-0000-0000-0000-000000000000' })).toBeNull()
+    expect(await reader.list({ limit: 1, offset: 0, before: '00000000-0000-0000-0000-000000000000' })).toBeNull()
   })
 
   it('refuses new snapshots once it is closing, after committing those it took', async () => {

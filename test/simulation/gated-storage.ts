@@ -48,7 +48,7 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { ledger, watchList, reader, events, snapshots } = this.#storage
+    const { ledger, watchList, reader, events, snapshots, snapshotReader, snapshotUpkeep, apiKeys } = this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
@@ -57,6 +57,9 @@ export class GatedDatabase {
       reader: gate(reader, 'reader'),
       events: this.#gateEvents(owner, gate(events, 'events')),
       snapshots: gate(snapshots, 'snapshots'),
+      snapshotReader: gate(snapshotReader, 'snapshotReader'),
+      snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
+      apiKeys: gate(apiKeys, 'apiKeys'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }
@@ -147,7 +150,7 @@ async function outcomeOf<Result>(work: () => Promise<Result>): Promise<Answer<Re
 }
 
 const reading =
-  /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshots\.list|watchList\.(solvers|tokens)$)/
+  /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshotReader\.|snapshotUpkeep\.|watchList\.(solvers|tokens)$)/
 
 function writes(label: string): boolean {
   return !reading.test(label)

@@ -141,8 +141,8 @@ function startWorker(url: string): Worker {
         child.send(seed)
       }),
     end: async () => {
-      if (child.exitCode !== null) return
-      child.disconnect()
+      if (child.exitCode !== null || child.signalCode !== null) return
+      if (child.connected) child.disconnect()
       await once(child, 'exit')
     },
   }

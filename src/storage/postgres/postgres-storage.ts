@@ -1,15 +1,21 @@
+import type { ApiKeyStore } from '../../access/api-key-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
+import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
+import type { SnapshotUpkeep } from '../../snapshots/snapshot-upkeep.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
+import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { migrate } from './migrate.js'
+import { PostgresSnapshotReader } from './snapshot-reader.js'
+import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
 import { PostgresWatchListStore } from './watch-list-store.js'
 
@@ -20,6 +26,9 @@ export interface Storage {
   readonly reader: BalanceReader
   readonly events: EventLog
   readonly snapshots: SnapshotStore
+  readonly apiKeys: ApiKeyStore
+  readonly snapshotReader: SnapshotReader
+  readonly snapshotUpkeep: SnapshotUpkeep
   /**
    * Whether the database can be worked with, known within seconds.
    *
@@ -50,6 +59,9 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     reader: new PostgresBalanceReader(database),
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
+    apiKeys: new PostgresApiKeyStore(database),
+    snapshotReader: new PostgresSnapshotReader(database),
+    snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),
     close: () => connection.close(),
   }
