@@ -77,6 +77,9 @@ export interface StartOptions {
   readonly databaseWaitMs?: number | undefined
 }
 
+/** Work under way has this long to reach the database when the manager closes. */
+const CLOSE_TIMEOUT_MS = 10_000
+
 const realEnvironment: Environment = {
   clock: systemClock,
   transport: networkTransport,
@@ -509,10 +512,13 @@ export class BalanceManager {
     await this.#starting?.catch(() => undefined)
     const running = this.#running
     if (running === null) return
+    // What still waits for a database that does not answer is cut off: it was not acknowledged.
+    const callOff = this.#environment.clock.schedule(CLOSE_TIMEOUT_MS, () => void running.storage.close())
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.upkeep.close()
     await running.tailer.close()
+    callOff()
     this.#running = null
     await running.storage.close()
     this.#logger.info({}, 'balance manager closed')
