@@ -1,10 +1,8 @@
 import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
-import type { ChainCounters } from './chain-worker.js'
 import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
-import type { LedgerStanding } from './ledger/chain-ledger.js'
 import type { CoverageInterval } from './ledger/ledger-store.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
@@ -19,12 +17,12 @@ import {
 } from './manager/manager-errors.js'
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
+import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
 import { requireAddress, requirePosition } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import { formatAmount } from './model/amount.js'
 import type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
-import type { ChainState, EndpointStatus } from './model/chain-state.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
@@ -84,41 +82,6 @@ const realEnvironment: Environment = {
   clock: systemClock,
   transport: networkTransport,
   openStorage: openPostgresStorage,
-}
-
-export interface ChainSummary {
-  readonly chainId: bigint
-  readonly name: string
-  readonly state: ChainState
-  readonly reason: string | null
-  readonly head: bigint | null
-  readonly processed: bigint | null
-  readonly safe: bigint | null
-  readonly finalized: bigint | null
-  /** Age of the newest processed block. */
-  readonly lagSeconds: number | null
-  readonly endpoints: readonly EndpointStatus[]
-}
-
-export interface ChainMetrics extends ChainCounters {
-  readonly chainId: bigint
-  readonly state: ChainState
-  readonly head: bigint | null
-  readonly processed: bigint | null
-  readonly lagSeconds: number | null
-  readonly positions: number
-  /** Positions by how their newest blocks are known; `unseen` ones cannot be read at the moment. */
-  readonly standing: LedgerStanding
-  readonly rpcRequests: Readonly<Record<string, number>>
-  readonly rpcErrors: Readonly<Record<string, number>>
-}
-
-export interface ManagerMetrics {
-  /** At `down` the numbers that only the database knows are null. */
-  readonly database: 'up' | 'down'
-  readonly chains: readonly ChainMetrics[]
-  readonly snapshots: { readonly saved: number; readonly queued: number }
-  readonly events: { readonly seq: bigint }
 }
 
 /** A balance as the library answers it. */
