@@ -2,9 +2,9 @@ import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
 import { measureDepth } from './depth.js'
-import type { Depth } from './depth.js'
 import { measureGaps } from './gap.js'
 import { measureGrowth } from './growth.js'
+import { measureIntake } from './intake.js'
 import { measureLive } from './live.js'
 import type { Live } from './live.js'
 import { measureMemory } from './memory.js'
@@ -13,7 +13,7 @@ import { median, quantile } from './quantile.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
 
-const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'depth'] as const
+const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth'] as const
 type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     positions: { type: 'string', default: '1000' },
     rows: { type: 'string', default: '10000000' },
     sizes: { type: 'string', default: '100,1000,10000,50000' },
+    rounds: { type: 'string', default: '5' },
   },
 })
 const wanted = new Set(values.only.split(',').map(readPart))
@@ -58,6 +59,8 @@ function measurePart(part: Part): Promise<unknown> {
       return measureDepth(Number(values.rows))
     case 'peers':
       return withStage((stage) => measurePeers(stage.anvil, stage.world))
+    case 'intake':
+      return measureIntake({ rounds: Number(values.rounds), durationMs: 2000, loneSnapshots: 2000 })
   }
 }
 
@@ -116,9 +119,8 @@ function print(part: Part, result: unknown): void {
 /** Some parts have several tables. */
 function tablesOf(part: Part, result: unknown): readonly unknown[] {
   if (part === 'live') return result as object[]
-  if (part !== 'depth') return [result]
-  const { ground, reads, writes } = result as Depth
-  return [ground, reads, writes]
+  if (part === 'intake' || part === 'depth') return Object.values(result as object)
+  return [result]
 }
 
 function roundedRow(row: object): Record<string, unknown> {
