@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 
 import { silentLogger } from '../../src/model/logger.js'
 import type { BookName, SeriesBucket, SeriesValue } from '../../src/model/snapshot-series.js'
-import type { ReportedAmount, ReportedBook } from '../../src/model/snapshot.js'
+import type { ReportedAmount, ReportedBook, Snapshot } from '../../src/model/snapshot.js'
 import type { SnapshotSeriesRequest } from '../../src/snapshots/snapshot-reader.js'
 import type { SnapshotDraft } from '../../src/snapshots/snapshot-store.js'
 import { Database } from '../../src/storage/postgres/database.js'
@@ -18,6 +18,7 @@ import { longTimeoutMs, times } from '../support/long.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
 
+const COMMIT_TIMEOUT_MS = 10_000
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * 60 * MINUTE_MS
@@ -49,12 +50,16 @@ const amount: fc.Arbitrary<ReportedAmount> = fc.oneof(
 )
 const book: fc.Arbitrary<ReportedBook> = fc.dictionary(fc.constantFrom('a', 'b', 'toString'), amount, { minKeys: 1 })
 
-const draft = fc.record({ ts: instant, onchain: book, onsite: book }).map((report): SnapshotDraft => ({
-  snapshot: { ...report, id: randomUUID(), pid: null },
-  onchainJson: JSON.stringify(report.onchain),
-  onsiteJson: JSON.stringify(report.onsite),
-  idempotency: null,
-}))
+const draft = fc.record({ ts: instant, onchain: book, onsite: book }).map((report) => draftOf(report))
+
+function draftOf(report: Pick<Snapshot, 'ts' | 'onchain' | 'onsite'>): SnapshotDraft {
+  return {
+    snapshot: { ...report, id: randomUUID(), pid: null },
+    onchainJson: JSON.stringify(report.onchain),
+    onsiteJson: JSON.stringify(report.onsite),
+    idempotency: null,
+  }
+}
 
 type Step =
   | { readonly kind: 'save'; readonly drafts: readonly SnapshotDraft[] }
@@ -143,7 +148,7 @@ class Store {
   async execute(given: Step): Promise<void> {
     switch (given.kind) {
       case 'save':
-        await this.store.commit(given.drafts, 10_000)
+        await this.store.commit(given.drafts, COMMIT_TIMEOUT_MS)
         return
       case 'rollUp':
         await this.upkeep.rollUp(given.limit)
@@ -297,7 +302,8 @@ describe('snapshots read at depth', () => {
         while (saving) if ((await upkeep.rollUp(50)) === null) locked += 1
       })
       const drafts = fc.sample(draft, { numRuns: 600, seed: 7 })
-      for (let first = 0; first < drafts.length; first += 20) await store.store.commit(drafts.slice(first, first + 20))
+      for (let first = 0; first < drafts.length; first += 20)
+        await store.store.commit(drafts.slice(first, first + 20), COMMIT_TIMEOUT_MS)
       saving = false
       await Promise.all(steps)
       while (((await store.upkeep.rollUp(1000))?.behind ?? 1n) > 0n);
@@ -322,7 +328,7 @@ describe('snapshots read at depth', () => {
       await holder.query('begin')
       await holder.query('select 1 from tidemark.snapshot_upkeep for update')
       const drafts = fc.sample(draft, { numRuns: 30, seed: 8 })
-      await store.store.commit(drafts)
+      await store.store.commit(drafts, COMMIT_TIMEOUT_MS)
       expect(await store.upkeep.rollUp(10)).toBeNull()
       expect(await store.upkeep.pruneSnapshots(1, null, 10)).toBeNull()
       const from = new Date(BASE_MS)
@@ -333,7 +339,7 @@ describe('snapshots read at depth', () => {
 
   it('leave the log only when nobody has to read their event any more', async () => {
     await withStore(async (store) => {
-      await store.store.commit(fc.sample(draft, { numRuns: 10, seed: 9 }))
+      await store.store.commit(fc.sample(draft, { numRuns: 10, seed: 9 }), COMMIT_TIMEOUT_MS)
       await store.upkeep.rollUp(100)
       const run = (text: string): Promise<unknown> => store.database.query({ name: '', text })
       await run(`update tidemark.event set at = now() - interval '40 days'`)
@@ -350,14 +356,13 @@ describe('snapshots read at depth', () => {
   it('come in buckets as short as fits, but not shorter than a minute where there are very many', async () => {
     await withStore(async (store) => {
       const ts = (ms: number): Date => new Date(BASE_MS + ms)
-      const [sample] = fc.sample(draft, { numRuns: 1, seed: 10 })
-      if (sample === undefined) throw new Error('expected a draft')
+      const books = { onchain: { a: 1 }, onsite: { a: 2 } }
       const drafts = (count: number): SnapshotDraft[] =>
-        Array.from({ length: count }, (_, index) => ({ ...sample, id: randomUUID(), ts: ts(index * 10) }))
-      await store.store.commit(drafts(60))
+        Array.from({ length: count }, (_, index) => draftOf({ ...books, ts: ts(index * 10) }))
+      await store.store.commit(drafts(60), COMMIT_TIMEOUT_MS)
       const request = { book: 'onchain' as const, asset: 'a', from: ts(0), to: ts(599), points: 61 }
       expect((await store.reader.series(request)).bucketMs).toBe(10)
-      await store.store.commit(drafts(1))
+      await store.store.commit(drafts(1), COMMIT_TIMEOUT_MS)
       expect((await store.reader.series(request)).bucketMs).toBe(MINUTE_MS)
     })
   })
