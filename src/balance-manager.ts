@@ -1,3 +1,4 @@
+import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
 import type { ChainCounters } from './chain-worker.js'
 import type { Config } from './config/config.js'
@@ -215,6 +216,7 @@ export class BalanceManager {
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
         onCommitted,
+        clock,
       })
       const upkeep = new UpkeepWorker({
         upkeep: storage.snapshotUpkeep,
@@ -253,6 +255,11 @@ export class BalanceManager {
   /** Everything but `ready` fails until the start is done. */
   get events(): ManagerEvents {
     return this.#events
+  }
+
+  /** API keys that are kept in the database, beside those of the configuration. */
+  get apiKeys(): ApiKeyStore {
+    return this.#parts().storage.apiKeys
   }
 
   /** Balances and history, answered from the database. */

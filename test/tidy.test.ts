@@ -12,7 +12,8 @@ const source = join(root, 'src')
  */
 const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: readonly string[] }> = {
   model: { may: [] },
-  config: { may: ['model'] },
+  access: { may: ['model'] },
+  config: { may: ['model', 'access'] },
   api: { may: ['model'] },
   events: { may: ['model'] },
   chain: { may: ['model'] },
@@ -21,6 +22,8 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   storage: {
     may: ['model'],
     ports: [
+      'access/api-key.ts',
+      'access/api-key-store.ts',
       'events/event-codec.ts',
       'events/event-log.ts',
       'ledger/balance-reader.ts',
@@ -34,6 +37,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   doctor: { may: ['model', 'config', 'chain', 'storage'] },
   'bind-history-source.ts': { may: ['model', 'chain', 'ledger'] },
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
+  'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   manager: { may: ['model', 'events', 'storage'] },
@@ -41,6 +45,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     may: [
       'manager',
       'model',
+      'access',
       'config',
       'events',
       'chain',
@@ -54,6 +59,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'index.ts': {
     may: [
       'model',
+      'access',
       'config',
       'events',
       'chain',
@@ -63,6 +69,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'doctor',
       'history-keeper.ts',
       'open-history.ts',
+      'open-api-keys.ts',
       'chain-worker.ts',
       'manager',
       'balance-manager.ts',

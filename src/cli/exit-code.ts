@@ -21,6 +21,8 @@ const usageCodes = new Set([
   'demo_unavailable',
   'wrong_chain',
   'wrong_genesis',
+  'api_key_name_taken',
+  'too_many_api_keys',
 ])
 
 const unreachableCodes = new Set([

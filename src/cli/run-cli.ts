@@ -1,5 +1,7 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 
+import { apiKeyScopes } from '../index.js'
+import type { ApiKeyScope } from '../index.js'
 import { readPackageVersion } from '../server/package-version.js'
 import { describeFailure, exitCodeOf, exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
@@ -8,6 +10,7 @@ const examples = `
 Examples:
   $ tidemark demo                                   two local chains, busy wallets, a live table
   $ ETHEREUM_RPC_URL=https://… SOLVER_ADDRESSES=hot=0x… tidemark start
+  $ tidemark keys add trading-bot --scope write     a key for the API; its secret is shown once
   $ tidemark migrate                                create or update the database schema
   $ tidemark backfill --chain ethereum --from 2026-01-01
   $ tidemark verify --sample 50                     compare the history of 50 positions with the chain
@@ -28,6 +31,7 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   }
   addServiceCommands(program, finish)
   addHistoryCommands(program, finish)
+  addKeyCommands(program, finish)
 
   try {
     await program.parseAsync([...argv])
@@ -114,4 +118,58 @@ function addHistoryCommands(program: Command, finish: Finish): void {
     .action(async (options) => {
       finish(await (await import('./verify.js')).verify(options))
     })
+}
+
+const keyExamples = `Examples:
+  $ tidemark keys add trading-bot --scope write     may send snapshots and read
+  $ tidemark keys add screen --scope read           may read, and gets pushed events
+  $ tidemark keys list
+  $ tidemark keys revoke trading-bot
+
+Running services take a new key, and refuse a revoked one, within seconds; the embedded database may stay in use.
+`
+
+function addKeyCommands(program: Command, finish: Finish): void {
+  const keys = program
+    .command('keys')
+    .description('add, list and revoke API keys in the database')
+    .addHelpText('before', keyExamples)
+
+  keys
+    .command('add <name>')
+    .description('make a key; its secret goes to standard output, this once')
+    .requiredOption('-s, --scope <scope>', 'read, write or admin; each includes those before it', readScope)
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the key as JSON')
+    .action(async (name: string, options) => {
+      finish(await (await import('./keys.js')).addKey(name, options))
+    })
+
+  keys
+    .command('list')
+    .description('show every key, and when it was used last; secrets are not kept')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the keys as JSON')
+    .action(async (options) => {
+      finish(await (await import('./keys.js')).listKeys(options))
+    })
+
+  keys
+    .command('revoke <name-or-id>')
+    .description('end a key for good, and its connections')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the key as JSON')
+    .action(async (nameOrId: string, options) => {
+      finish(await (await import('./keys.js')).revokeKey(nameOrId, options))
+    })
+}
+
+/** Collects `--scope`, which may be given several times or as a list with commas. */
+function readScope(text: string, before: readonly ApiKeyScope[] = []): readonly ApiKeyScope[] {
+  const scopes = text.split(',').map((part) => apiKeyScopes.find((scope) => scope === part.trim()))
+  return [...before, ...scopes.map((scope) => scope ?? refuseScope())]
+}
+
+function refuseScope(): never {
+  throw new InvalidArgumentError('expected read, write or admin.')
 }

@@ -1,8 +1,10 @@
 import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
+import { apiKeyName, apiKeyScopes } from '../access/api-key.js'
+import type { ApiKeyScope } from '../access/api-key.js'
 import { type Address, parseAddress } from '../model/address.js'
 import { splitApiKeyText } from './api-key-text.js'
-import type { ApiKeyScope, LogLevel, SolverConfig } from './config.js'
+import type { LogLevel, SolverConfig } from './config.js'
 import { settingLimits } from './settings.js'
 
 export interface CheckedChain {
@@ -33,6 +35,7 @@ export interface CheckedInput {
   readonly port?: number | undefined
   readonly apiKeys?: readonly CheckedApiKey[] | undefined
   readonly allowUnauthenticated?: boolean | undefined
+  readonly publicRead?: boolean | undefined
   readonly corsOrigins?: readonly string[] | undefined
   readonly snapshotRetentionDays?: number | undefined
   readonly eventRetentionDays?: number | undefined
@@ -126,15 +129,12 @@ const solvers = list(solver, { max: settingLimits.solvers }).transform((items, c
   return [...byAddress.values()]
 })
 
-const scope = z.enum(['read', 'write', 'admin'])
+const scope = z.enum(apiKeyScopes)
 
 const apiKey = z.preprocess(
   splitApiKeyText,
   z.strictObject({
-    name: z
-      .string()
-      .regex(/^[\w.-]{1,32}$/)
-      .optional(),
+    name: z.string().regex(apiKeyName).optional(),
     scopes: z.array(scope).min(1).optional(),
     secret: z
       .string()
@@ -180,6 +180,7 @@ export const configSchema: z.ZodType<CheckedInput> = z.strictObject({
   port: integer({ min: 0, max: 65_535 }).optional(),
   apiKeys: apiKeys.optional(),
   allowUnauthenticated: z.boolean().optional(),
+  publicRead: z.boolean().optional(),
   corsOrigins: list(origin, { max: settingLimits.corsOrigins }).transform(distinct).optional(),
   snapshotRetentionDays: integer(settingLimits.retentionDays).optional(),
   eventRetentionDays: integer(settingLimits.retentionDays).optional(),

@@ -1,6 +1,5 @@
+import type { ApiKey } from '../access/api-key.js'
 import type { Address } from '../model/address.js'
-
-export type ApiKeyScope = 'read' | 'write' | 'admin'
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
@@ -29,15 +28,6 @@ export interface ChainConfig {
   readonly agreement?: number
 }
 
-/** A key that opens the API. The secret itself is never kept. */
-export interface ApiKeyConfig {
-  readonly name: string
-  /** SHA-256 of the secret's UTF-8 bytes, 64 lower-case hex digits. */
-  readonly secretSha256: string
-  /** Complete: a key for `admin` lists `write` and `read` too. */
-  readonly scopes: readonly ApiKeyScope[]
-}
-
 export interface SolverConfig {
   readonly address: Address
   readonly label: string | null
@@ -55,8 +45,10 @@ export interface Config {
   readonly host: string
   /** 0 stands for any free port. */
   readonly port: number
-  readonly apiKeys: readonly ApiKeyConfig[]
+  readonly apiKeys: readonly ApiKey[]
   readonly allowUnauthenticated: boolean
+  /** Reading needs no key, writing does. */
+  readonly publicRead: boolean
   /** Exact origins, `scheme://host[:port]`. */
   readonly corsOrigins: readonly string[]
   /** By `ts`; 0: for ever. */

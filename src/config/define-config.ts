@@ -1,4 +1,5 @@
-import type { ApiKeyScope, LogLevel } from './config.js'
+import type { ApiKeyScope } from '../access/api-key.js'
+import type { LogLevel } from './config.js'
 
 /** Settings of one chain in a configuration file. */
 export interface ChainConfigInput {
@@ -38,6 +39,7 @@ export interface TidemarkConfigInput {
   port?: number | undefined
   apiKeys?: string | readonly (string | ApiKeyConfigInput)[] | undefined
   allowUnauthenticated?: boolean | undefined
+  publicRead?: boolean | undefined
   corsOrigins?: string | readonly string[] | undefined
   /** Days for which snapshots are kept, by their `ts`; 0 keeps them for ever. */
   snapshotRetentionDays?: number | undefined

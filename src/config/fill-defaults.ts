@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
+import { apiKeyScopes, completeScopes } from '../access/api-key.js'
+import type { ApiKey } from '../access/api-key.js'
+import { hashSecret } from '../access/make-secret.js'
 import type { ChainRegistryEntry } from './chain-registry-entry.js'
-import type { ApiKeyConfig, ApiKeyScope, ChainConfig, Config } from './config.js'
+import type { ChainConfig, Config } from './config.js'
 import type { CheckedApiKey, CheckedChain, CheckedInput } from './config-schema.js'
 import { type InputFields, inputFieldId } from './input-field.js'
 import { settingDefaults } from './settings.js'
@@ -19,8 +21,9 @@ export function fillDefaults(input: CheckedInput, { cwd, fields }: { cwd: string
     dataDir: resolve(cwd, input.dataDir ?? settingDefaults.dataDir),
     host: input.host ?? settingDefaults.host,
     port: input.port ?? settingDefaults.port,
-    apiKeys: (input.apiKeys ?? []).map(toApiKeyConfig),
+    apiKeys: (input.apiKeys ?? []).map(toApiKey),
     allowUnauthenticated: input.allowUnauthenticated ?? false,
+    publicRead: input.publicRead ?? false,
     corsOrigins: input.corsOrigins ?? [],
     snapshotRetentionDays: input.snapshotRetentionDays ?? settingDefaults.snapshotRetentionDays,
     eventRetentionDays: input.eventRetentionDays ?? settingDefaults.eventRetentionDays,
@@ -54,14 +57,11 @@ function toChainConfig({ id, chain, facts }: FillChainOptions): ChainConfig {
   }
 }
 
-const scopesByPower: readonly ApiKeyScope[] = ['read', 'write', 'admin']
-
-function toApiKeyConfig({ name, scopes, secret }: CheckedApiKey, index: number): ApiKeyConfig {
-  const strongest = Math.max(...(scopes ?? scopesByPower).map((scope) => scopesByPower.indexOf(scope)))
+function toApiKey({ name, scopes, secret }: CheckedApiKey, index: number): ApiKey {
   return {
     name: name ?? `key-${index + 1}`,
-    secretSha256: createHash('sha256').update(secret).digest('hex'),
-    scopes: scopesByPower.slice(0, strongest + 1),
+    secretSha256: hashSecret(secret),
+    scopes: completeScopes(scopes ?? apiKeyScopes),
   }
 }
 

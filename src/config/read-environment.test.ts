@@ -34,7 +34,10 @@ describe('environment variables', () => {
         port: 3000,
         apiKeys: [],
         allowUnauthenticated: false,
+        publicRead: false,
         corsOrigins: [],
+        snapshotRetentionDays: 0,
+        eventRetentionDays: 30,
         logLevel: 'info',
         mongodbUrl: null,
       },
@@ -139,12 +142,12 @@ describe('environment variables', () => {
 
   test('all problems are told in one error, one per line', () => {
     const { message, details, hint, code } = failureOf(() =>
-      fromEnv({ PORT: 'x', LOG_LEVEL: 'y', ETHEREUM_RPC_URL: 'z', CHAIN_0_RPC_URL: rpc, HOST: '0.0.0.0' }),
+      fromEnv({ PORT: 'x', LOG_LEVEL: 'y', ETHEREUM_RPC_URL: 'z', CHAIN_0_RPC_URL: rpc, HOST: 'a b' }),
     )
     expect(message.split('\n').map((line) => line.split(':')[0])).toEqual([
       'CHAIN_0_RPC_URL',
-      'HOST',
       'ETHEREUM_RPC_URL',
+      'HOST',
       'PORT',
       'LOG_LEVEL',
     ])

@@ -49,8 +49,11 @@ describe('the configuration file', () => {
     host: 'localhost',
     port: 0,
     apiKeys: [`read:${secret}`, { secret: `${secret}2` }],
+    publicRead: true,
     allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
+    snapshotRetentionDays: 365,
+    eventRetentionDays: 90,
     logLevel: 'debug',
   } satisfies TidemarkConfigInput
 
@@ -77,6 +80,8 @@ describe('the configuration file', () => {
       dataDir: '/srv/conf/data',
       port: 0,
       allowUnauthenticated: true,
+      snapshotRetentionDays: 365,
+      eventRetentionDays: 90,
       logLevel: 'debug',
     })
   })

@@ -38,37 +38,6 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
-describe('a host that others can reach', () => {
-  test.each(['0.0.0.0', '::', '192.168.1.5', 'tidemark.example', '128.0.0.1', 'localhost.example'])(
-    '%s is refused without keys',
-    (host) => {
-      const { message } = failureOf(() => fromEnv({ HOST: host }))
-      expect(message).toBe(
-        'HOST: expected a loopback address (127.0.0.1, ::1 or localhost), or API_KEYS to be set, ' +
-          `or ALLOW_UNAUTHENTICATED=true, got "${host}" without API keys`,
-      )
-    },
-  )
-
-  test.each<Environment>([{ API_KEYS: secret }, { ALLOW_UNAUTHENTICATED: 'true' }])('is accepted with %j', (env) => {
-    expect(fromEnv({ HOST: '0.0.0.0', ...env }).host).toBe('0.0.0.0')
-  })
-
-  test.each<Environment>([{ API_KEYS: ' , ' }, { ALLOW_UNAUTHENTICATED: 'false' }, { API_KEYS: '' }])(
-    'is refused with %j',
-    (env) => {
-      expect(failureOf(() => fromEnv({ HOST: '0.0.0.0', ...env })).message).toMatch(/^HOST: /)
-    },
-  )
-
-  test('is refused when only the file names it', () => {
-    expect(failureOf(() => fromFile({ host: '0.0.0.0', apiKeys: [] })).message).toMatch(
-      /^tidemark\.config\.json: host: /,
-    )
-    expect(fromFile({ host: '0.0.0.0', apiKeys: [secret] }).config.host).toBe('0.0.0.0')
-  })
-})
-
 test('agreement of more endpoints than a chain has is refused', () => {
   const env = { CHAIN_31338_RPC_URL: `${rpc},${rpc}/2`, CHAIN_31338_AGREEMENT: '3' }
   expect(failureOf(() => fromEnv(env)).message).toBe(

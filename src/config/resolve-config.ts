@@ -1,7 +1,6 @@
 import type { Config } from './config.js'
-import { configSchema, isLoopbackHost } from './config-schema.js'
-import { configurationError, type ConfigurationProblem } from './configuration-problem.js'
-import { describeGiven } from './describe-given.js'
+import { configSchema } from './config-schema.js'
+import { configurationError } from './configuration-problem.js'
 import type { ChainReference } from './find-chain.js'
 import { fillDefaults } from './fill-defaults.js'
 import { type InputField, type InputFields, inputFieldId } from './input-field.js'
@@ -26,7 +25,7 @@ export function resolveConfig({ env, cwd, file }: ResolveConfigOptions): { confi
   const fileReading = file === undefined ? null : readFileInput(file)
   const merged = new Map([...(fileReading?.fields ?? []), ...environment.fields])
   const warnings = [...environment.warnings, ...dropUnusedChains(merged)]
-  const problems = [...environment.problems, ...(fileReading?.problems ?? []), ...findExposure(merged)]
+  const problems = [...environment.problems, ...(fileReading?.problems ?? [])]
   const checked = configSchema.safeParse(nest(merged), { reportInput: true })
   if (!checked.success) problems.push(...checked.error.issues.map((issue) => issueProblem(issue, merged)))
   if (problems.length > 0 || !checked.success) throw configurationError(problems)
@@ -69,16 +68,4 @@ function nest(fields: InputFields): unknown {
     else (chains[chain.id] ??= {})[setting.key] = value
   }
   return { ...ofProcess, chains }
-}
-
-/** Everyone who reaches the port could write snapshots: that must be wanted, not happen. */
-function findExposure(fields: InputFields): ConfigurationProblem[] {
-  const host = fields.get('host')
-  const keys = fields.get('apiKeys')?.value
-  const hasKeys = Array.isArray(keys) ? keys.length > 0 : typeof keys === 'string' && /[^\s,]/.test(keys)
-  if (typeof host?.value !== 'string' || hasKeys || fields.get('allowUnauthenticated')?.value === true) return []
-  if (isLoopbackHost(host.value.trim())) return []
-  const expected =
-    'a loopback address (127.0.0.1, ::1 or localhost), or API_KEYS to be set, or ALLOW_UNAUTHENTICATED=true'
-  return [{ name: host.name, expected, given: `${describeGiven(host.value, 'text')} without API keys` }]
 }

@@ -133,12 +133,26 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
     ['false', (config) => config.allowUnauthenticated, false],
     ['', (config) => config.allowUnauthenticated, false],
   ],
+  PUBLIC_READ: [
+    ['true', (config) => config.publicRead, true],
+    ['', (config) => config.publicRead, false],
+  ],
   CORS_ORIGINS: [
     [
       'https://Ops.example:443/, http://localhost:5173',
       (config) => config.corsOrigins,
       ['https://ops.example', 'http://localhost:5173'],
     ],
+  ],
+  SNAPSHOT_RETENTION_DAYS: [
+    ['', (config) => config.snapshotRetentionDays, 0],
+    ['0', (config) => config.snapshotRetentionDays, 0],
+    ['36500', (config) => config.snapshotRetentionDays, 36_500],
+  ],
+  EVENT_RETENTION_DAYS: [
+    ['', (config) => config.eventRetentionDays, 30],
+    ['0', (config) => config.eventRetentionDays, 0],
+    ['90', (config) => config.eventRetentionDays, 90],
   ],
   LOG_LEVEL: [
     ['', (config) => config.logLevel, 'info'],
@@ -230,6 +244,7 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['1', '"1"'],
     ['TRUE', '"TRUE"'],
   ],
+  PUBLIC_READ: [['on', '"on"']],
   CORS_ORIGINS: [
     ['*', '(not a URL) (item 1)'],
     ['https://ops.example/path', 'https://ops.example/… (item 1)'],
@@ -237,6 +252,12 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['ops.example', '(not a URL) (item 1)'],
     ['https://u:KEY@ops.example', 'https://ops.example/… (item 1)'],
   ],
+  SNAPSHOT_RETENTION_DAYS: [
+    ['36501', '36501'],
+    ['-1', '-1'],
+    ['1.5', '"1.5"'],
+  ],
+  EVENT_RETENTION_DAYS: [['never', '"never"']],
   LOG_LEVEL: [['verbose', '"verbose"']],
 }
 
@@ -266,9 +287,7 @@ describe('environment variables', () => {
     const env = environmentFor(variable, text)
     const name = Object.keys(env).find((key) => key.endsWith(variable)) ?? ''
     const setting = [...chainSettings, ...processSettings].find((known) => known.variable === variable)
-    const { message, details } = failureOf(() =>
-      fromEnv({ ...env, ALLOW_UNAUTHENTICATED: env['ALLOW_UNAUTHENTICATED'] ?? 'true' }),
-    )
+    const { message, details } = failureOf(() => fromEnv(env))
     expect(details?.['problems']).toEqual([{ name, expected: expect.any(String), given }])
     expect(message).toMatch(new RegExp(`^${name}: expected `))
     expect(message.endsWith(`, got ${given}`)).toBe(true)

@@ -185,7 +185,7 @@ export const processSettings: readonly Setting[] = [
     shown: 'text',
     expected: 'an IP address or a host name',
     meaning:
-      'Address to listen on. Anything but 127.0.0.0/8, ::1 and localhost needs `API_KEYS`, or `ALLOW_UNAUTHENTICATED=true`.',
+      'Address to listen on. Anything but 127.0.0.0/8, ::1 and localhost needs `API_KEYS`, a key of `tidemark keys add`, or `ALLOW_UNAUTHENTICATED=true`.',
     defaultText: settingDefaults.host,
     example: '0.0.0.0',
   },
@@ -219,7 +219,18 @@ export const processSettings: readonly Setting[] = [
     kind: 'boolean',
     shown: 'text',
     expected: 'true or false',
-    meaning: 'Whether everyone who reaches a `HOST` beyond this machine may use the API when there are no `API_KEYS`.',
+    meaning: 'Whether everyone who reaches a `HOST` beyond this machine may use the API when there are no API keys.',
+    defaultText: 'false',
+    example: 'true',
+  },
+  {
+    variable: 'PUBLIC_READ',
+    key: 'publicRead',
+    kind: 'boolean',
+    shown: 'text',
+    expected: 'true or false',
+    meaning:
+      'Whether everyone who reaches the service may read, and get pushed events, without a key. Writing needs a key as before.',
     defaultText: 'false',
     example: 'true',
   },

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.js'
+import { isLoopbackHost } from '../config/config-schema.js'
 import type { Finding } from './finding.js'
 
 type Examined = Pick<Config, 'chains' | 'solvers' | 'host' | 'apiKeys' | 'allowUnauthenticated'>
@@ -25,6 +26,12 @@ export function examineConfiguration(config: Examined, warnings: readonly string
     findings.push(
       finding('warning', `everyone who reaches ${config.host} may read and write: ALLOW_UNAUTHENTICATED is true`, {
         advice: 'Set API_KEYS.',
+      }),
+    )
+  } else if (config.apiKeys.length === 0 && !isLoopbackHost(config.host)) {
+    findings.push(
+      finding('warning', `others can reach ${config.host} and API_KEYS is empty: a start needs a key in the database`, {
+        advice: 'See what tidemark keys list has, or add one: tidemark keys add <name> --scope write',
       }),
     )
   }

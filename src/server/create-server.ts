@@ -12,6 +12,7 @@ import { ServerMetrics } from './metrics/server-metrics.js'
 import { OpenConnections } from './open-connections.js'
 import { readPackageVersion } from './package-version.js'
 import { SocketServer } from './realtime/socket-server.js'
+import { refuseExposure } from './refuse-exposure.js'
 import { addRoutes } from './routes/add-routes.js'
 
 /** Socket.IO connections at a time. */
@@ -22,7 +23,10 @@ const REST_CONNECTIONS_MAX = 1000
 const CLOSE_TIMEOUT_MS = 3000
 
 /** The settings the server needs. */
-export type ServerConfig = Pick<Config, 'host' | 'port' | 'apiKeys' | 'allowUnauthenticated' | 'corsOrigins'>
+export type ServerConfig = Pick<
+  Config,
+  'host' | 'port' | 'apiKeys' | 'allowUnauthenticated' | 'publicRead' | 'corsOrigins'
+>
 
 export interface ServerOptions {
   /** Started, or about to be: until then whatever needs it is refused. The server does not close it. */
@@ -43,12 +47,13 @@ export interface TidemarkServer {
  * Serves a manager over REST and Socket.IO on one port.
  *
  * @throws {ListenError} when the port cannot be had.
+ * @throws {ConfigurationError} for a host that others can reach while there is no API key.
  */
 export async function createServer(options: ServerOptions): Promise<TidemarkServer> {
   const { manager, config, logger, connectionsMax = CONNECTIONS_MAX } = options
-  const keys = new KeyRing(config.apiKeys)
+  const keys = await openKeyRing(options)
   const metrics = new ServerMetrics(manager, logger)
-  const hostCheck = createHostCheck(config)
+  const hostCheck = createHostCheck(config.host, keys)
   const app = await createApp({ corsOrigins: config.corsOrigins, hostCheck, logger })
   app.server.maxConnections = connectionsMax + REST_CONNECTIONS_MAX
   measureRequests(app, metrics)
@@ -67,7 +72,7 @@ export async function createServer(options: ServerOptions): Promise<TidemarkServ
     logger,
   })
   let closing: Promise<void> | null = null
-  const close = (): Promise<void> => (closing ??= closeAll({ app, sockets, connections }))
+  const close = (): Promise<void> => (closing ??= closeAll({ app, sockets, connections, keys }))
   const port = await listen(app, config).catch(async (error: unknown) => {
     await close()
     throw error
@@ -75,6 +80,24 @@ export async function createServer(options: ServerOptions): Promise<TidemarkServ
   const url = `http://${urlHost(config.host)}:${port}`
   logger.info({ url }, 'listening')
   return { url, port, close }
+}
+
+/** Access is settled before the port is opened. */
+async function openKeyRing({ manager, config, logger }: ServerOptions): Promise<KeyRing> {
+  const keys = new KeyRing({
+    configured: config.apiKeys,
+    publicRead: config.publicRead,
+    store: () => manager.apiKeys,
+    logger: logger.child({ component: 'access' }),
+  })
+  await keys.start()
+  try {
+    refuseExposure(config, keys)
+    return keys
+  } catch (error) {
+    keys.close()
+    throw error
+  }
 }
 
 async function listen(app: FastifyInstance, { host, port }: Pick<Config, 'host' | 'port'>): Promise<number> {
@@ -94,8 +117,10 @@ async function closeAll(parts: {
   app: FastifyInstance
   sockets: SocketServer
   connections: OpenConnections
+  keys: KeyRing
 }): Promise<void> {
-  const { app, sockets, connections } = parts
+  const { app, sockets, connections, keys } = parts
+  keys.close()
   await sockets.close()
   const timer = setTimeout(() => connections.destroy(), CLOSE_TIMEOUT_MS)
   try {

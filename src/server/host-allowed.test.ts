@@ -2,10 +2,8 @@ import { describe, expect, it } from 'vitest'
 
 import { createHostCheck } from './host-allowed.js'
 
-const key = { name: 'a', secretSha256: '0'.repeat(64), scopes: ['read'] } as const
-
 describe('a service on loopback without keys', () => {
-  const check = createHostCheck({ host: '127.0.0.1', apiKeys: [] })
+  const check = createHostCheck('127.0.0.1', { required: false })
 
   it.each(['localhost', 'localhost:3000', '127.0.0.1:3000', '127.8.9.1', '[::1]:3000', undefined])(
     'answers requests to %s',
@@ -27,7 +25,15 @@ describe('a service on loopback without keys', () => {
 
 describe('a service with keys, or on another address', () => {
   it('may go by any name', () => {
-    expect(createHostCheck({ host: '127.0.0.1', apiKeys: [key] })({ host: 'tidemark.example' })).toBe(true)
-    expect(createHostCheck({ host: '0.0.0.0', apiKeys: [] })({ host: 'tidemark.example' })).toBe(true)
+    expect(createHostCheck('127.0.0.1', { required: true })({ host: 'tidemark.example' })).toBe(true)
+    expect(createHostCheck('0.0.0.0', { required: false })({ host: 'tidemark.example' })).toBe(true)
+  })
+
+  it('may do so from the moment when the first key is there', () => {
+    const keys = { required: false }
+    const check = createHostCheck('localhost', keys)
+    expect(check({ host: 'tidemark.example' })).toBe(false)
+    keys.required = true
+    expect(check({ host: 'tidemark.example' })).toBe(true)
   })
 })

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-import type { Config } from '../config/config.js'
 import { isLoopbackHost } from '../config/config-schema.js'
+import type { KeyRing } from './key-ring.js'
 
 /** Tells whether a request was meant for this server, by the name it was sent to. */
 export type HostCheck = (headers: IncomingHttpHeaders) => boolean
@@ -10,10 +10,11 @@ export type HostCheck = (headers: IncomingHttpHeaders) => boolean
  * Without keys, being on this machine is all that protects the service. A web page can make its own name point here; its
  * requests then carry that name as `Host`, which gives them away.
  */
-export function createHostCheck({ host, apiKeys }: Pick<Config, 'host' | 'apiKeys'>): HostCheck {
-  if (apiKeys.length > 0 || !isLoopbackHost(host)) return () => true
+export function createHostCheck(host: string, keys: Pick<KeyRing, 'required'>): HostCheck {
+  if (!isLoopbackHost(host)) return () => true
   return (headers) => {
-    if (headers.host === undefined) return true
+    // Asked each time: the first key may be added while the service runs.
+    if (keys.required || headers.host === undefined) return true
     const url = `http://${headers.host}`
     return URL.canParse(url) && isLoopbackHost(new URL(url).hostname.replace(/^\[(.*)\]$/, '$1'))
   }

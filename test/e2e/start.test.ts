@@ -156,7 +156,6 @@ describe('the service as a process', () => {
     ['PORT', 'eighty', /PORT.*expected.*eighty/s],
     ['SOLVER_ADDRESSES', '0x123', /SOLVER_ADDRESSES.*expected.*0x123/s],
     ['ETHEREUM_RPC_URL', 'ftp://node/canary-secret-path', /ETHEREUM_RPC_URL.*expected/s],
-    ['HOST', '0.0.0.0', /HOST.*API_KEYS/s],
     ['LOG_LEVEL', 'loud', /LOG_LEVEL.*expected.*loud/s],
   ])('stops with exit code 2 when %s is %s, naming it and what was expected', async (name, value, message) => {
     const service = run({ [name]: value })

@@ -103,6 +103,7 @@ export const openConfig: ServerConfig = {
   port: 0,
   apiKeys: [],
   allowUnauthenticated: false,
+  publicRead: false,
   corsOrigins: [],
 }
 

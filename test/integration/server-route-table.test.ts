@@ -22,7 +22,7 @@ describe('addRoutes', () => {
     })
     await addRoutes(app, {
       manager,
-      keys: new KeyRing([]),
+      keys: new KeyRing({ configured: [], publicRead: false, store: () => manager.apiKeys, logger: silentLogger }),
       metrics: new ServerMetrics(manager, silentLogger),
       document: buildOpenApi({ version: '0.0.0' }),
       logger: silentLogger,

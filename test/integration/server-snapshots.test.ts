@@ -209,7 +209,9 @@ describe.each([['websocket'], ['polling']])('snapshots over Socket.IO by %s', (t
     await socket.emitWithAck('balance:update', { onchain: { marker: 1 }, onsite: { marker: 1 } })
     while (!pushed.items.some((item) => JSON.stringify(item['onchain']) === '{"marker":1}'))
       await nextEvent(socket, 'balance:snapshot')
-    expect(pushed.items).toHaveLength(2)
+    // An event of an earlier test may still have been on its way when this viewer came.
+    const [id] = answers.map((answer) => answer['id'])
+    expect(pushed.items.filter((item) => item['id'] === id)).toHaveLength(1)
   })
 
   it('S10: answers ping by pong with a timestamp, and by the acknowledgement when asked', async () => {

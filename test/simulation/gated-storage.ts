@@ -48,7 +48,7 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { ledger, watchList, reader, events, snapshots, snapshotReader, snapshotUpkeep } = this.#storage
+    const { ledger, watchList, reader, events, snapshots, snapshotReader, snapshotUpkeep, apiKeys } = this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
@@ -59,6 +59,7 @@ export class GatedDatabase {
       snapshots: gate(snapshots, 'snapshots'),
       snapshotReader: gate(snapshotReader, 'snapshotReader'),
       snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
+      apiKeys: gate(apiKeys, 'apiKeys'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }

@@ -9,7 +9,7 @@ import { until } from './until.js'
 const cli = resolve(import.meta.dirname, '../../dist/cli/main.js')
 /** What a service of a test must not inherit from the shell that runs the tests. */
 const own =
-  /(_RPC_URL|_WS_URL|_TOKENS|^SOLVER_ADDRESSES|^DATABASE_URL|^MONGODB_URL|^TIDEMARK_|^API_KEYS|^HOST|^PORT|^LOG_LEVEL)$/
+  /(_RPC_URL|_WS_URL|_TOKENS|^SOLVER_ADDRESSES|^DATABASE_URL|^MONGODB_URL|^TIDEMARK_|^API_KEYS|^HOST|^PORT|^PUBLIC_READ|^ALLOW_UNAUTHENTICATED|^LOG_LEVEL)$/
 
 export interface ServiceProcess {
   readonly child: ChildProcess

@@ -9,6 +9,7 @@ import type { Logger } from '../../index.js'
 import { answerBrokenRequest } from './answer-broken-requests.js'
 import { answerErrors, createErrorAnswerer } from './answer-errors.js'
 import type { HostCheck } from '../host-allowed.js'
+import { hasKeyInUrl } from '../key-in-url.js'
 import { logRequests } from './log-requests.js'
 import { addSecurityHeaders } from './security-headers.js'
 
@@ -45,6 +46,12 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onRequest', async (request) => {
     if (!options.hostCheck(request.headers)) {
       throw new RequestError('forbidden', 'expected a request to localhost or a loopback address')
+    }
+    if (hasKeyInUrl(request.raw.url)) {
+      throw new RequestError(
+        'invalid_request',
+        'expected the key in the header "Authorization: Bearer", got one in the URL, where others can read it: replace it',
+      )
     }
   })
   logRequests(app, options.logger)

@@ -11,6 +11,7 @@ import { corsOrigin } from '../http/create-app.js'
 import type { Caller, KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
 import type { HostCheck } from '../host-allowed.js'
+import { hasKeyInUrl } from '../key-in-url.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import { isOriginAllowed } from '../origin-allowed.js'
 import { within } from '../within.js'
@@ -77,11 +78,12 @@ export class SocketServer {
     })
     this.#feed = new EventFeed({ events: manager.events, namespace: this.#io.of('/'), metrics, logger })
     this.#updates = new UpdateHandler({ manager, metrics, logger })
-    this.#io.use((socket, next) => next(this.#admit(socket)))
+    this.#io.use((socket, next) => void this.#admit(socket).then(next, next))
     this.#io.on('connection', (socket) => this.#welcome(socket))
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
       logger.debug({ code, error: message }, 'connection refused')
     })
+    options.keys.onChange(() => this.#dropInvalid())
     this.#feed.start()
   }
 
@@ -107,24 +109,42 @@ export class SocketServer {
     const { corsOrigins, hostCheck, connectionsMax } = this.#options
     if (this.#closing !== null) decide('closed', false)
     else if (!hostCheck(request.headers)) decide('forbidden_host', false)
+    else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
     else if (this.#io.engine.clientsCount >= connectionsMax) decide('too_many_connections', false)
     else decide(null, true)
   }
 
   /** @returns why the socket may not connect; undefined when it may. */
-  #admit(socket: Socket): Error | undefined {
+  async #admit(socket: Socket): Promise<Error | undefined> {
     const handshake = parseHandshake(socket.handshake.auth)
     if (handshake === null) return refusal('invalid_request')
-    const caller = this.#options.keys.identify(handshake.token ?? bearerSecret(socket.handshake.headers.authorization))
+    const secret = handshake.token ?? bearerSecret(socket.handshake.headers.authorization)
+    // Waits for the database where that decides, but no longer than a connection may take.
+    const caller = await this.#options.keys.identifyWhenKnown(secret)
     if (caller === null) return refusal('unauthorized')
     this.#clients.set(socket, { ...handshake, caller })
     return undefined
   }
 
+  /** Disconnects those whose key was revoked, and those without a key once the first one was added. */
+  #dropInvalid(): void {
+    for (const socket of this.#io.of('/').sockets.values()) {
+      const caller = this.#clients.get(socket)?.caller
+      if (caller === undefined || caller.isValid()) continue
+      this.#options.logger.info(
+        { socketId: socket.id, key: caller.keyName },
+        'key is not valid any more, disconnecting',
+      )
+      socket.disconnect(true)
+    }
+  }
+
   #welcome(socket: Socket): void {
     const client = this.#clients.get(socket)
     if (client === undefined) throw new Error('invariant: a socket is admitted before it connects')
+    // Revoked between the handshake and now.
+    if (!client.caller.isValid()) return void socket.disconnect(true)
     const { metrics, logger } = this.#options
     const fields = { socketId: socket.id, key: client.caller.keyName }
     metrics.setSockets(this.#io.of('/').sockets.size)
@@ -147,6 +167,6 @@ export class SocketServer {
   }
 }
 
-function refusal(code: 'unauthorized' | 'invalid_request'): Error {
+function refusal(code: keyof typeof refusals): Error {
   return Object.assign(new Error(code), { data: { success: false, error: refusals[code], code } })
 }

@@ -1,3 +1,4 @@
+import type { ApiKeyStore } from '../../access/api-key-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
@@ -6,6 +7,7 @@ import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
 import type { SnapshotUpkeep } from '../../snapshots/snapshot-upkeep.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
+import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
@@ -24,6 +26,7 @@ export interface Storage {
   readonly reader: BalanceReader
   readonly events: EventLog
   readonly snapshots: SnapshotStore
+  readonly apiKeys: ApiKeyStore
   readonly snapshotReader: SnapshotReader
   readonly snapshotUpkeep: SnapshotUpkeep
   /**
@@ -56,6 +59,7 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     reader: new PostgresBalanceReader(database),
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
+    apiKeys: new PostgresApiKeyStore(database),
     snapshotReader: new PostgresSnapshotReader(database),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),
