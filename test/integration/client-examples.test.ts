@@ -111,6 +111,22 @@ describe('examples/viewer.mjs', () => {
   })
 })
 
+describe('docs/reference/client.md', () => {
+  it('has examples that work, one after the other', async () => {
+    const text = await readFile(join(repository, 'docs/reference/client.md'), 'utf8')
+    const blocks = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, block]) => block ?? '')
+    expect(blocks).toHaveLength(5)
+    const program = [...blocks, 'await client.close()']
+      .join('\n')
+      .replace("'tidemark/client'", "'./dist/client/index.js'")
+      .replace("'http://localhost:3000'", 'process.env.TIDEMARK_URL')
+    const docs = run(['--input-type=module', '-e', program])
+    expect(await docs.exited).toEqual({ code: 0, signal: null })
+    const id = /^([0-9a-f-]{36}) \d{4}-/m.exec(docs.output())?.[1]
+    expect(await database.query(`select 1 from tidemark."BalanceSnapshot" where id = '${id}'`)).toHaveLength(1)
+  })
+})
+
 describe('a closed client', () => {
   it('lets its process end, whatever it was doing', async () => {
     const program = `
