@@ -1,8 +1,10 @@
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
+import { measureDepth } from './depth.js'
 import { measureGaps } from './gap.js'
 import { measureGrowth } from './growth.js'
+import { measureIntake } from './intake.js'
 import { measureLive } from './live.js'
 import type { Live } from './live.js'
 import { measureMemory } from './memory.js'
@@ -11,7 +13,7 @@ import { median, quantile } from './quantile.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
 
-const parts = ['live', 'growth', 'gap', 'memory', 'peers'] as const
+const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth'] as const
 type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
@@ -20,7 +22,9 @@ const { values } = parseArgs({
     only: { type: 'string', default: parts.join(',') },
     blocks: { type: 'string', default: '200' },
     positions: { type: 'string', default: '1000' },
+    rows: { type: 'string', default: '10000000' },
     sizes: { type: 'string', default: '100,1000,10000,50000' },
+    rounds: { type: 'string', default: '5' },
   },
 })
 const wanted = new Set(values.only.split(',').map(readPart))
@@ -51,8 +55,12 @@ function measurePart(part: Part): Promise<unknown> {
       return measureGaps()
     case 'memory':
       return measureMemory(10_000, 90)
+    case 'depth':
+      return measureDepth(Number(values.rows))
     case 'peers':
       return withStage((stage) => measurePeers(stage.anvil, stage.world))
+    case 'intake':
+      return measureIntake({ rounds: Number(values.rounds), durationMs: 2000, loneSnapshots: 2000 })
   }
 }
 
@@ -103,9 +111,16 @@ async function withStage<Result>(work: (stage: Awaited<ReturnType<typeof createS
 
 function print(part: Part, result: unknown): void {
   console.log(`\n${part}`)
-  for (const table of part === 'live' ? (result as object[]) : [result]) {
+  for (const table of tablesOf(part, result)) {
     console.table(Array.isArray(table) ? table.map(roundedRow) : roundedRow(table as object))
   }
+}
+
+/** Some parts have several tables. */
+function tablesOf(part: Part, result: unknown): readonly unknown[] {
+  if (part === 'live') return result as object[]
+  if (part === 'intake' || part === 'depth') return Object.values(result as object)
+  return [result]
 }
 
 function roundedRow(row: object): Record<string, unknown> {

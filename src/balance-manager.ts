@@ -216,6 +216,7 @@ export class BalanceManager {
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
         onCommitted,
+        clock,
       })
       const upkeep = new UpkeepWorker({
         upkeep: storage.snapshotUpkeep,

@@ -76,8 +76,9 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     ],
   },
   testing: { may: ['model', 'api'] },
+  client: { may: ['model', 'api'] },
   server: { may: ['index.ts', 'api', 'config'] },
-  cli: { may: ['index.ts', 'api', 'server', 'config', 'testing'] },
+  cli: { may: ['index.ts', 'api', 'client', 'server', 'config', 'testing'] },
 }
 
 interface Import {

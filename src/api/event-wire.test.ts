@@ -56,7 +56,7 @@ describe('encodeLoggedEvent', () => {
         seq: 7,
       },
     })
-    expect(balanceChangeSchema.parse(wire?.payload)).toEqual(wire?.payload)
+    expect(balanceChangeSchema.parse(wire.payload)).toEqual(wire.payload)
   })
 
   it('leaves out a transaction hash that is not known', () => {
@@ -96,7 +96,7 @@ describe('encodeLoggedEvent', () => {
         seq: 8,
       },
     })
-    expect(positionStartedSchema.parse(wire?.payload)).toEqual(wire?.payload)
+    expect(positionStartedSchema.parse(wire.payload)).toEqual(wire.payload)
   })
 
   it('writes what was reverted', () => {
@@ -133,7 +133,7 @@ describe('encodeLoggedEvent', () => {
         seq: 9,
       },
     })
-    expect(balanceRevertedSchema.parse(wire?.payload)).toEqual(wire?.payload)
+    expect(balanceRevertedSchema.parse(wire.payload)).toEqual(wire.payload)
   })
 
   it('writes a snapshot as reported, in objects of its own', () => {
@@ -148,9 +148,9 @@ describe('encodeLoggedEvent', () => {
       name: 'balance:snapshot',
       payload: { id: event.data.id, ts: '2026-01-01T00:00:00.000Z', onchain, onsite: { usd: 1 }, seq: 10 },
     })
-    expect(snapshotEventSchema.parse(wire?.payload)).toEqual(wire?.payload)
+    expect(snapshotEventSchema.parse(wire.payload)).toEqual(wire.payload)
     onchain.usdt = '0'
-    expect(wire?.payload).toMatchObject({ onchain: { usdt: '7656.360' } })
+    expect(wire.payload).toMatchObject({ onchain: { usdt: '7656.360' } })
   })
 
   it('writes which part of a history was written anew', () => {
@@ -165,7 +165,7 @@ describe('encodeLoggedEvent', () => {
       name: 'history:extended',
       payload: { ...wirePosition, fromBlock: '5', toBlock: '9', ...numbers, balance: max.toString(), seq: 11 },
     })
-    expect(historyExtendedSchema.parse(wire?.payload)).toEqual(wire?.payload)
+    expect(historyExtendedSchema.parse(wire.payload)).toEqual(wire.payload)
   })
 
   it('writes what is new about a token', () => {
@@ -179,11 +179,12 @@ describe('encodeLoggedEvent', () => {
       name: 'token:changed',
       payload: { chainId: '1', tokenAddress: checksummed, accruing: true, decimals: 6, tokenSymbol: 'G', seq: 12 },
     })
-    expect(tokenChangedSchema.parse(wire?.payload)).toEqual(wire?.payload)
+    expect(tokenChangedSchema.parse(wire.payload)).toEqual(wire.payload)
   })
 
-  it('pushes nothing for what concerns only our own processes', () => {
-    expect(encodeLoggedEvent({ seq: 11n, type: 'watch-list.changed', data: { reason: 'x' } })).toBeNull()
+  it('says that the watch list changed, and nothing else about it', () => {
+    const wire = encodeLoggedEvent({ seq: 11n, type: 'watch-list.changed', data: { reason: 'x' } })
+    expect(wire).toEqual({ name: 'watch-list:changed', payload: { seq: 11 } })
   })
 })
 

@@ -94,6 +94,11 @@ export interface WireTokenChanged extends WireTokenFields {
   readonly seq: WireSeq
 }
 
+/** `watch-list:changed`: solvers or tokens were added or removed; what is watched now is read from the lists. */
+export interface WireWatchListChanged {
+  readonly seq: WireSeq
+}
+
 /** A pushed event by its name. */
 export type WireEvent =
   | { readonly name: 'balance:snapshot'; readonly payload: WireSnapshotEvent }
@@ -102,6 +107,7 @@ export type WireEvent =
   | { readonly name: 'balance:reverted'; readonly payload: WireBalanceReverted }
   | { readonly name: 'history:extended'; readonly payload: WireHistoryExtended }
   | { readonly name: 'token:changed'; readonly payload: WireTokenChanged }
+  | { readonly name: 'watch-list:changed'; readonly payload: WireWatchListChanged }
 
 export const wireSeqSchema: z.ZodType<WireSeq> = z
   .union([z.int(), z.string().regex(/^\d+$/)])
@@ -190,8 +196,15 @@ export const tokenChangedSchema: z.ZodType<WireTokenChanged> = z
   })
   .meta({ id: 'TokenChangedEvent' })
 
-/** What is pushed for an event of the log; null for events that concern only our own processes. */
-export function encodeLoggedEvent(event: LoggedEvent): WireEvent | null {
+export const watchListChangedSchema: z.ZodType<WireWatchListChanged> = z
+  .strictObject({ seq: wireSeqSchema })
+  .meta({ id: 'WatchListChangedEvent' })
+
+/**
+ * What is pushed for an event of the log. Every event is pushed as something: a client that misses a `seq` knows that it
+ * has missed an event.
+ */
+export function encodeLoggedEvent(event: LoggedEvent): WireEvent {
   const seq = encodeSeq(event.seq)
   switch (event.type) {
     case 'snapshot.saved':
@@ -207,7 +220,7 @@ export function encodeLoggedEvent(event: LoggedEvent): WireEvent | null {
     case 'token.changed':
       return { name: 'token:changed', payload: { ...encodeTokenChange(event.data), seq } }
     case 'watch-list.changed':
-      return null
+      return { name: 'watch-list:changed', payload: { seq } }
   }
 }
 

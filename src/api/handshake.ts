@@ -8,6 +8,8 @@ export interface Handshake {
   readonly since: bigint | null
   /** The log that `since` belongs to. */
   readonly log: string | null
+  /** False for a client that only reports: it is pushed nothing. */
+  readonly events: boolean
 }
 
 const seqParameter = z
@@ -20,12 +22,13 @@ const handshakeSchema = z.object({
   token: z.string().max(512).nullish(),
   since: seqParameter,
   log: z.string().max(64).nullish(),
+  events: z.boolean().nullish(),
 })
 
 /** Reads the handshake's `auth`; null when it is not one. */
 export function parseHandshake(auth: unknown): Handshake | null {
   const parsed = handshakeSchema.safeParse(auth ?? {})
   if (!parsed.success) return null
-  const { token, since, log } = parsed.data
-  return { token: token ?? null, since: since ?? null, log: log ?? null }
+  const { token, since, log, events } = parsed.data
+  return { token: token ?? null, since: since ?? null, log: log ?? null, events: events ?? true }
 }

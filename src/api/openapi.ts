@@ -122,7 +122,7 @@ function describeSocketEvents(): SocketDescription {
   return {
     path: SOCKET_PATH,
     protocol: 'Socket.IO v4',
-    auth: '{ token?, since?, log? }',
+    auth: '{ token?, since?, log?, events? }',
     events: socketEvents.map(({ from, name, summary, schemaName }) => ({
       from,
       name,

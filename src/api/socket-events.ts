@@ -11,14 +11,15 @@ import {
   positionStartedSchema,
   snapshotEventSchema,
   tokenChangedSchema,
+  watchListChangedSchema,
   wireSeqSchema,
 } from './event-wire.js'
 import { wireTime } from './scalars.js'
 import type { SnapshotAcknowledgement } from './snapshot-wire.js'
 import { snapshotAcknowledgementSchema } from './snapshot-wire.js'
 
-/** Where Socket.IO is served. */
-export const SOCKET_PATH = '/api/socket.io'
+export { SOCKET_PATH } from './socket-path.js'
+
 /** The documented greeting. */
 export const CONNECTED_MESSAGE = 'Connected to balance snapshot server'
 
@@ -155,6 +156,13 @@ export const socketEvents: readonly SocketEventDescription[] = [
     summary: 'What is known of a token changed: its metadata, or that its balances grow by themselves.',
     schemaName: 'TokenChangedEvent',
     schema: tokenChangedSchema,
+  },
+  {
+    from: 'server',
+    name: 'watch-list:changed',
+    summary: 'Solvers or tokens were added or removed: the lists tell what is watched now.',
+    schemaName: 'WatchListChangedEvent',
+    schema: watchListChangedSchema,
   },
   { from: 'server', name: 'pong', summary: 'Answer to ping.', schemaName: 'Pong', schema: pongSchema },
   {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BalanceManager } from '../index.js'
 import type { Config, Logger } from '../index.js'
 import { createServer } from '../server/create-server.js'
+import { needsStoredKey } from '../server/refuse-exposure.js'
 import { exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
 import { keepHeapSmall } from './keep-heap-small.js'
@@ -24,8 +25,10 @@ export async function start(options: SettingsOptions): Promise<ExitCode> {
   try {
     const starting = manager.start({ databaseWaitMs: Infinity })
     const outcome = starting.then(() => 'started' as const)
-    // The embedded server is ours to start: until it is up there is nothing to serve.
-    const enough = config.databaseUrl === null ? [] : [sleep(LISTEN_AFTER_MS, 'waiting' as const, { ref: false })]
+    // The embedded server is ours to start: until it is up there is nothing to serve. And where the database decides
+    // whether the port may be opened, that is not done before.
+    const waits = config.databaseUrl === null || needsStoredKey(config)
+    const enough = waits ? [] : [sleep(LISTEN_AFTER_MS, 'waiting' as const, { ref: false })]
     // A signal during the start ends it: closing aborts what is under way.
     const first = await Promise.race([outcome, stopped, ...enough])
     if (first === 'started' || first === 'waiting') await serve({ manager, config, logger, starting, stopped })

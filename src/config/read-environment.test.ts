@@ -36,6 +36,8 @@ describe('environment variables', () => {
         allowUnauthenticated: false,
         publicRead: false,
         corsOrigins: [],
+        snapshotRetentionDays: 0,
+        eventRetentionDays: 30,
         logLevel: 'info',
         mongodbUrl: null,
       },

@@ -52,6 +52,8 @@ describe('the configuration file', () => {
     publicRead: true,
     allowUnauthenticated: true,
     corsOrigins: ['https://ops.example'],
+    snapshotRetentionDays: 365,
+    eventRetentionDays: 90,
     logLevel: 'debug',
   } satisfies TidemarkConfigInput
 
@@ -78,6 +80,8 @@ describe('the configuration file', () => {
       dataDir: '/srv/conf/data',
       port: 0,
       allowUnauthenticated: true,
+      snapshotRetentionDays: 365,
+      eventRetentionDays: 90,
       logLevel: 'debug',
     })
   })

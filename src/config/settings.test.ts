@@ -144,6 +144,16 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
       ['https://ops.example', 'http://localhost:5173'],
     ],
   ],
+  SNAPSHOT_RETENTION_DAYS: [
+    ['', (config) => config.snapshotRetentionDays, 0],
+    ['0', (config) => config.snapshotRetentionDays, 0],
+    ['36500', (config) => config.snapshotRetentionDays, 36_500],
+  ],
+  EVENT_RETENTION_DAYS: [
+    ['', (config) => config.eventRetentionDays, 30],
+    ['0', (config) => config.eventRetentionDays, 0],
+    ['90', (config) => config.eventRetentionDays, 90],
+  ],
   LOG_LEVEL: [
     ['', (config) => config.logLevel, 'info'],
     ['WARN', (config) => config.logLevel, 'warn'],
@@ -242,6 +252,12 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['ops.example', '(not a URL) (item 1)'],
     ['https://u:KEY@ops.example', 'https://ops.example/… (item 1)'],
   ],
+  SNAPSHOT_RETENTION_DAYS: [
+    ['36501', '36501'],
+    ['-1', '-1'],
+    ['1.5', '"1.5"'],
+  ],
+  EVENT_RETENTION_DAYS: [['never', '"never"']],
   LOG_LEVEL: [['verbose', '"verbose"']],
 }
 

@@ -144,6 +144,11 @@ describe('a stale position', () => {
     expect(decide(stale, 'it reverted')).toEqual(nothing)
     expect(decide(stale, 'no contract')).toMatchObject({ stale: [{ positionId: 1n, reason: 'no contract' }] })
   })
+
+  it('turns stale again for the same reason once it was covered: a rollback may have been between', () => {
+    const followed = { ...stale, covered: true }
+    expect(decide(followed, 'it reverted')).toEqual({ ...nothing, stale: [{ positionId: 1n, reason: 'it reverted' }] })
+  })
 })
 
 describe('a position that grows by itself', () => {

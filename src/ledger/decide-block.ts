@@ -47,7 +47,9 @@ export function decideBlock(
     const position = paired[index]
     if (position === undefined) continue
     if (reading.kind === 'failed') {
-      if (position.staleReason !== reading.reason) draft.stale.push({ positionId: position.id, reason: reading.reason })
+      // After a rollback a position may be covered again and still bear the reason of the branch that is gone.
+      const isNews = position.covered || position.staleReason !== reading.reason
+      if (isNews) draft.stale.push({ positionId: position.id, reason: reading.reason })
       continue
     }
     if (!position.covered) draft.opened.push(position.id)

@@ -7,6 +7,8 @@ export const ASSETS_MAX = 64
 
 const assetName = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}$/
 const plainDecimal = /^(0|[1-9]\d{0,77})(\.\d{1,36})?$/
+const idempotencyKey = /^[\x21-\x7e]{1,128}$/
+const isoTime = z.regexes.datetime({ offset: true })
 
 /** Why a number cannot be taken as an amount; null when it can. */
 function numberProblem(amount: number): string | null {
@@ -15,6 +17,36 @@ function numberProblem(amount: number): string | null {
     return 'expected integers beyond 2^53-1 as a decimal string, because a JSON number cannot hold them exactly'
   }
   return null
+}
+
+/** Why a time cannot be taken; null when it can. */
+function timeProblem(text: string): string | null {
+  if (!isoTime.test(text)) return 'expected an ISO 8601 time with Z or an offset, such as 2025-11-07T00:45:08.603Z'
+  const timeMs = Date.parse(text)
+  if (!(timeMs >= 0)) return 'expected a time after 1970-01-01T00:00:00Z'
+  if (timeMs > Date.now() + FUTURE_TOLERANCE_MS) return 'expected a time that is not more than 5 minutes in the future'
+  return null
+}
+
+export function isAssetName(name: string): boolean {
+  return assetName.test(name)
+}
+
+export function isReportedAmount(amount: unknown): amount is number | string {
+  if (typeof amount === 'string') return plainDecimal.test(amount)
+  return typeof amount === 'number' && Number.isFinite(amount) && numberProblem(amount) === null
+}
+
+export function isReportTime(text: unknown): text is string {
+  return typeof text === 'string' && timeProblem(text) === null
+}
+
+export function isReporterPid(pid: unknown): pid is number {
+  return Number.isSafeInteger(pid) && Number(pid) > 0
+}
+
+export function isIdempotencyKey(key: unknown): key is string {
+  return typeof key === 'string' && idempotencyKey.test(key)
 }
 
 const amountNumber = z
@@ -48,13 +80,13 @@ function bookSchema(example: Record<string, number | string>): z.ZodType<Record<
 
 const timeSchema: z.ZodType<string> = z.iso
   .datetime({ offset: true, error: 'expected an ISO 8601 time with Z or an offset, such as 2025-11-07T00:45:08.603Z' })
-  .refine((text) => Date.parse(text) >= 0, { error: 'expected a time after 1970-01-01T00:00:00Z' })
-  .refine((text) => Date.parse(text) <= Date.now() + FUTURE_TOLERANCE_MS, {
-    error: 'expected a time that is not more than 5 minutes in the future',
+  .check((context) => {
+    const problem = timeProblem(context.value)
+    if (problem !== null) context.issues.push({ code: 'custom', message: problem, input: context.value })
   })
 
 /** Idempotency keys: visible ASCII, so that they are the same in a header, a log and a database. */
-export const idempotencyKeySchema: z.ZodType<string> = z.string().regex(/^[\x21-\x7e]{1,128}$/, {
+export const idempotencyKeySchema: z.ZodType<string> = z.string().regex(idempotencyKey, {
   error: 'expected 1 to 128 visible ASCII characters',
 })
 

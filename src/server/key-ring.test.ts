@@ -68,11 +68,13 @@ describe('without any key', () => {
   it('nobody may do anything while it is not known whether the database has keys', async () => {
     table.away = true
     const keys = await open()
-    expect(() => keys.identify(null)).toThrow(expect.objectContaining({ code: 'unavailable' }))
-    expect(() => keys.identify('secret')).toThrow(expect.objectContaining({ code: 'unavailable' }))
+    expect(() => keys.identify(null)).toThrow(expect.objectContaining({ code: 'not_ready' }))
+    expect(() => keys.identify('secret')).toThrow(expect.objectContaining({ code: 'not_ready' }))
+    const waiting = keys.identifyWhenKnown(null)
     table.away = false
     await fewSeconds()
     expect(keys.identify(null)?.may('write')).toBe(true)
+    expect((await waiting)?.may('write')).toBe(true)
   })
 
   it('the first one that is added shuts the door to all who came in without', async () => {
@@ -106,7 +108,7 @@ describe('keys of the configuration', () => {
     const keys = await open({ configured })
     expect(keys.identify('secret-a')?.keyName).toBe('a')
     expect(keys.identify(null)).toBeNull()
-    expect(() => keys.identify('secret-of-the-database')).toThrow(expect.objectContaining({ code: 'unavailable' }))
+    expect(() => keys.identify('secret-of-the-database')).toThrow(expect.objectContaining({ code: 'not_ready' }))
   })
 })
 

@@ -6,6 +6,8 @@ import type { ApiKey, ApiKeyStore, KeysInForce, Logger } from '../index.js'
 
 /** A key that was added or revoked elsewhere counts here after this time, and the reading itself. */
 const POLL_INTERVAL_MS = 2000
+/** Before the first reading callers wait for it. */
+const FIRST_POLL_INTERVAL_MS = 250
 /** Uses are noted at most this often: when a key was used last is known to the minute. */
 const NOTE_INTERVAL_MS = 60_000
 
@@ -54,10 +56,14 @@ export class KeyRing {
   #timer: NodeJS.Timeout | null = null
   #failing = false
   #closed = false
+  /** Resolves with the first reading of the database. */
+  readonly #known: Promise<void>
+  #tellKnown: () => void = () => undefined
 
   constructor(options: KeyRingOptions) {
     this.#options = options
     this.#configured = options.configured.map((key) => this.#entry(key, null))
+    this.#known = new Promise((resolve) => (this.#tellKnown = resolve))
     this.#anyone = callerOf(null, () => true, { isValid: () => !this.required })
     this.#reader = callerOf(null, (scope) => scope === 'read', { isValid: () => options.publicRead })
   }
@@ -91,7 +97,7 @@ export class KeyRing {
   /**
    * @param secret what the caller gave for a key; null for nothing
    * @returns the caller, or null when a key is needed and this is none
-   * @throws {RequestError} `unavailable` when the database was never read and decides.
+   * @throws {RequestError} `not_ready` when the database was never read and decides.
    */
   identify(secret: string | null): Caller | null {
     const found = secret === null ? null : this.#find(secret)
@@ -101,9 +107,19 @@ export class KeyRing {
     }
     if (this.isKnown && !this.required) return this.#anyone
     if (!this.isKnown && (secret !== null || !this.required)) {
-      throw new RequestError('unavailable', 'the API keys could not be read yet')
+      throw new RequestError('not_ready', 'the API keys could not be read from the database yet')
     }
     return secret === null && this.#options.publicRead ? this.#reader : null
+  }
+
+  /** As `identify`, but waits for the first reading where that decides. */
+  async identifyWhenKnown(secret: string | null): Promise<Caller | null> {
+    try {
+      return this.identify(secret)
+    } catch {
+      await this.#known
+      return this.identify(secret)
+    }
   }
 
   /** All keys are compared, so that the time taken tells nothing about which one it was. */
@@ -138,7 +154,7 @@ export class KeyRing {
       this.#failing = true
     }
     if (this.#closed) return
-    this.#timer = setTimeout(() => void this.#poll(), POLL_INTERVAL_MS).unref()
+    this.#timer = setTimeout(() => void this.#poll(), this.isKnown ? POLL_INTERVAL_MS : FIRST_POLL_INTERVAL_MS).unref()
   }
 
   #take({ everAdded, keys }: KeysInForce): void {
@@ -147,6 +163,7 @@ export class KeyRing {
     // An entry stays the same object for as long as its key is in force: callers hold on to it.
     this.#stored = new Map(keys.map((key) => [key.id, before?.get(key.id) ?? this.#entry(key, key.id)]))
     this.#everAdded ||= everAdded
+    this.#tellKnown()
     const lost = [...(before?.keys() ?? [])].filter((id) => this.#stored?.has(id) !== true)
     if (lost.length === 0 && wasRequired === this.required) return
     this.#options.logger.info({ revoked: lost.length, inForce: keys.length }, 'API keys changed')

@@ -3,6 +3,11 @@ import { isLoopbackHost } from '../config/config-schema.js'
 import { ConfigurationError, DatabaseUnavailableError } from '../index.js'
 import type { KeyRing } from './key-ring.js'
 
+/** Whether the database decides if this host may be listened on at all: with a key in it, or not. */
+export function needsStoredKey(config: Pick<Config, 'host' | 'apiKeys' | 'allowUnauthenticated'>): boolean {
+  return config.apiKeys.length === 0 && !config.allowUnauthenticated && !isLoopbackHost(config.host)
+}
+
 /**
  * Everyone who reaches the port could write snapshots where there is no key: that must be wanted, not happen.
  *

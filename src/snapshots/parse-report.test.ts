@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import { InvalidSnapshotError, parseIdempotencyKey, parseReport } from './parse-report.js'
+import { snapshotReportSchema } from '../model/snapshot-report.js'
+import { times } from '../../test/support/long.js'
+import { InvalidSnapshotError, hashReport, parseIdempotencyKey, parseReport } from './parse-report.js'
+import { readReport } from './read-report.js'
 
 const valid = { onchain: { rlb: 100074.99978, usdt: 7656.36 }, onsite: { rlb: 101132.407627, usd: 7646.96 } }
 
@@ -15,6 +18,83 @@ function issuesOf(body: unknown): readonly (readonly [string, string])[] {
   }
   return []
 }
+
+/** Reports that are mostly right, with a wrong thing here and there. */
+const oftenRight = <T>(right: fc.Arbitrary<T>, wrong: readonly unknown[]): fc.Arbitrary<unknown> =>
+  fc.oneof({ arbitrary: right, weight: 60 }, { arbitrary: fc.constantFrom(...wrong), weight: 1 })
+const anyAmount = oftenRight(
+  fc.oneof(
+    fc.double({ min: 0, max: 2 ** 53 - 1, noNaN: true }).map((amount) => amount + 0),
+    fc.nat(),
+    fc.stringMatching(/^(0|[1-9]\d{0,77})(\.\d{1,36})?$/),
+  ),
+  [
+    -1,
+    -0,
+    Number.NaN,
+    Infinity,
+    2 ** 53,
+    1e30,
+    '',
+    '-1',
+    '1e5',
+    '01',
+    '1.',
+    '.5',
+    '1'.repeat(79),
+    null,
+    true,
+    [],
+    {},
+    ' 1',
+  ],
+)
+const anyName = oftenRight(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,31}$/), [
+  '',
+  '_a',
+  'a b',
+  'ü',
+  'a'.repeat(33),
+  '$ne',
+])
+const anyBook = oftenRight(
+  fc.array(fc.tuple(anyName, anyAmount), { minLength: 1, maxLength: 6 }).map((entries) => Object.fromEntries(entries)),
+  [null, undefined, {}, [], 'x', 1, Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`a${index}`, 1]))],
+)
+const anyTime = oftenRight(
+  fc.oneof(
+    fc.date({ min: new Date(0), max: new Date(), noInvalidDate: true }).map((date) => date.toISOString()),
+    fc.constantFrom('2024-02-29T23:59:59+14:00', '2025-11-07T00:45:08.603123-23:59', '1970-01-01T00:00:00Z', undefined),
+  ),
+  [
+    '',
+    'yesterday',
+    0,
+    null,
+    '2025-02-29T00:00:00Z',
+    '2025-11-07T24:00:00Z',
+    '2025-11-07T00:45:08',
+    '2025-11-07T00:45Z',
+    '1969-12-31T23:59:59Z',
+    '1970-01-01T00:00:00+00:01',
+    '2999-01-01T00:00:00Z',
+    '2025-11-07t00:45:08z',
+    '2025-11-07T00:45:08+0200',
+  ],
+)
+const anyPid = oftenRight(fc.option(fc.integer({ min: 1 }), { nil: undefined }), [
+  0,
+  -1,
+  1.5,
+  '1',
+  null,
+  2 ** 53,
+  Infinity,
+])
+const anyReport = oftenRight(
+  fc.record({ ts: anyTime, pid: anyPid, onchain: anyBook, onsite: anyBook }, { requiredKeys: ['onchain', 'onsite'] }),
+  [null, undefined, [], 'x', 1, {}, { ...valid, extra: 1 }, { onchain: valid.onchain }],
+)
 
 const withAmount = (amount: unknown): unknown => ({ ...valid, onchain: { rlb: amount } })
 const nested = (depth: number): unknown => JSON.parse(`${'['.repeat(depth)}${']'.repeat(depth)}`)
@@ -34,7 +114,7 @@ describe('a report', () => {
   })
 
   it('keeps amounts exactly as they were sent', () => {
-    const { report } = parseReport({ onchain: { a: 7656.36, b: '0.10' }, onsite: { c: 1e-7 } })
+    const report = parseReport({ onchain: { a: 7656.36, b: '0.10' }, onsite: { c: 1e-7 } })
     expect(JSON.stringify(report.onchain)).toBe('{"a":7656.36,"b":"0.10"}')
     expect(report.onsite['c']).toBe(1e-7)
   })
@@ -124,8 +204,32 @@ describe('a report', () => {
     )
   })
 
+  it('is taken or refused alike, whether it is read quickly or by the schema', () => {
+    const met = { taken: 0, refused: 0 }
+    fc.assert(
+      fc.property(anyReport, (body) => {
+        const parsed = snapshotReportSchema.safeParse(body)
+        const quick = readReport(body)
+        expect(quick === null).toBe(!parsed.success)
+        if (quick === null) met.refused += 1
+        else met.taken += 1
+        expect(JSON.stringify(quick)).toBe(JSON.stringify(parsed.success ? parsed.data : null))
+      }),
+      { numRuns: times(3000, 100_000) },
+    )
+    expect(Math.min(met.taken, met.refused)).toBeGreaterThan(100)
+  })
+
+  it('is copied: nothing that its sender still holds is kept', () => {
+    const sent = { ...valid, onchain: { rlb: 1 } }
+    const report = parseReport(sent)
+    sent.onchain.rlb = 2
+    expect(report.onchain).toEqual({ rlb: 1 })
+    expect(Object.keys(report.onchain)).toEqual(['rlb'])
+  })
+
   it('hashes equal bodies alike whatever the order of their keys, and different ones apart', () => {
-    const hash = (body: unknown): string => parseReport(body).bodyHash.toString('hex')
+    const hash = (body: unknown): string => hashReport(parseReport(body))
     const swapped = { onsite: { usd: 7646.96, rlb: 101132.407627 }, onchain: { usdt: 7656.36, rlb: 100074.99978 } }
     expect(hash(swapped)).toBe(hash(valid))
     expect(hash({ ...valid, pid: 1 })).not.toBe(hash(valid))

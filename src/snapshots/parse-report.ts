@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 import { TidemarkError } from '../model/errors.js'
-import { idempotencyKeySchema, snapshotReportSchema } from '../model/snapshot-report.js'
+import { idempotencyKeySchema, isIdempotencyKey, snapshotReportSchema } from '../model/snapshot-report.js'
 import type { SnapshotReport } from '../model/snapshot-report.js'
+import { readReport } from './read-report.js'
 
 /** One thing wrong with a report: where it is, and what was expected there. */
 export interface ReportIssue {
@@ -16,7 +17,7 @@ export class InvalidSnapshotError extends TidemarkError {
   readonly code = 'invalid_snapshot'
   readonly issues: readonly ReportIssue[]
 
-  constructor(issues: readonly ReportIssue[]) {
+  constructor(issues: readonly ReportIssue[], cause?: unknown) {
     const first = issues[0]
     super(
       first === undefined
@@ -25,45 +26,40 @@ export class InvalidSnapshotError extends TidemarkError {
       {
         hint: 'Correct the named field and send the snapshot again.',
         details: { issues },
+        cause,
       },
     )
     this.issues = issues
   }
 }
 
-export interface ParsedReport {
-  readonly report: SnapshotReport
-  /** SHA-256 of the report before defaults, equal for equal reports whatever the order of their keys. */
-  readonly bodyHash: Buffer
-}
-
 const ISSUES_MAX = 20
 
 /** @throws {InvalidSnapshotError} naming every field that is wrong, up to a limit. */
-export function parseReport(body: unknown): ParsedReport {
+export function parseReport(body: unknown): SnapshotReport {
+  const report = readReport(body)
+  if (report !== null) return report
   const hostile = prototypeKeyPath(body)
   if (hostile !== null) throw new InvalidSnapshotError([{ path: hostile, message: 'this name is not allowed' }])
   const parsed = snapshotReportSchema.safeParse(body)
-  if (!parsed.success) {
-    const issues = parsed.error.issues.slice(0, ISSUES_MAX).flatMap((issue) => {
-      const path = issue.path.map(String)
-      if (issue.code === 'unrecognized_keys') {
-        return issue.keys
-          .slice(0, ISSUES_MAX)
-          .map((key) => ({ path: pathText([...path, key]), message: 'unknown field' }))
-      }
-      return [{ path: pathText(path), message: issueMessage(issue) }]
-    })
-    throw new InvalidSnapshotError(issues)
-  }
-  return { report: parsed.data, bodyHash: hashReport(parsed.data) }
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues.slice(0, ISSUES_MAX).flatMap((issue) => {
+    const path = issue.path.map(String)
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys
+        .slice(0, ISSUES_MAX)
+        .map((key) => ({ path: pathText([...path, key]), message: 'unknown field' }))
+    }
+    return [{ path: pathText(path), message: issueMessage(issue) }]
+  })
+  throw new InvalidSnapshotError(issues)
 }
 
 /** @throws {InvalidSnapshotError} when the key is not one. */
 export function parseIdempotencyKey(key: unknown): string {
+  if (isIdempotencyKey(key)) return key
   const parsed = idempotencyKeySchema.safeParse(key)
-  if (parsed.success) return parsed.data
-  throw new InvalidSnapshotError([{ path: 'id', message: parsed.error.issues[0]?.message ?? 'not a valid key' }])
+  throw new InvalidSnapshotError([{ path: 'id', message: parsed.error?.issues[0]?.message ?? 'not a valid key' }])
 }
 
 /**
@@ -106,9 +102,16 @@ function pathText(path: readonly string[]): string {
   return path.map((part) => (part.length > 64 ? `${part.slice(0, 64)}…` : part)).join('.')
 }
 
-function hashReport(report: SnapshotReport): Buffer {
-  const sorted = (book: Record<string, number | string>): [string, number | string][] =>
-    Object.entries(book).toSorted(([a], [b]) => (a < b ? -1 : 1))
-  const canonical = [report.ts ?? null, report.pid ?? null, sorted(report.onchain), sorted(report.onsite)]
-  return createHash('sha256').update(JSON.stringify(canonical)).digest()
+/** SHA-256 of a report before defaults, in hex: equal for equal reports whatever the order of their fields. */
+export function hashReport({ ts, pid, onchain, onsite }: SnapshotReport): string {
+  const time = ts === undefined ? 'null' : `"${ts}"`
+  return hash('sha256', `[${time},${pid ?? 'null'},${canonicalBook(onchain)},${canonicalBook(onsite)}]`)
+}
+
+/** JSON of the names and amounts in order of names. Nothing in a valid report needs escaping. */
+function canonicalBook(book: SnapshotReport['onchain']): string {
+  const entries = Object.keys(book)
+    .toSorted()
+    .map((name) => `["${name}",${JSON.stringify(book[name])}]`)
+  return `[${entries.join(',')}]`
 }

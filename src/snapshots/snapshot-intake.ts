@@ -1,15 +1,43 @@
 import { randomUUID } from 'node:crypto'
 
+import { systemClock } from '../model/clock.js'
+import type { Clock } from '../model/clock.js'
 import { ClosedError, RetryableError, TidemarkError, messageOf } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import type { Snapshot } from '../model/snapshot.js'
-import { parseIdempotencyKey, parseReport } from './parse-report.js'
-import type { CommitOutcome, SnapshotDraft, SnapshotStore } from './snapshot-store.js'
+import { commitInParts } from './commit-in-parts.js'
+import { InvalidSnapshotError, hashReport, parseIdempotencyKey, parseReport } from './parse-report.js'
+import type { SnapshotDraft, SnapshotStore } from './snapshot-store.js'
+import { WaitingLine } from './waiting-line.js'
+import type { Settlement, Waiting } from './waiting-line.js'
 
-/** Snapshots waiting for their commit, beyond which new ones are refused. */
-export const QUEUE_MAX = 10_000
-/** Snapshots per commit. */
-export const BATCH_MAX = 500
+/** What the intake holds and how long, so that no reporter waits for ever and no flood fills the memory. */
+export interface IntakeLimits {
+  /** Snapshots waiting for their commit, beyond which new ones are refused. */
+  readonly queueMax: number
+  /** The same in bytes: 10,000 snapshots of the largest kind would be 200 MB. */
+  readonly queueBytesMax: number
+  /** Snapshots per commit. */
+  readonly batchMax: number
+  /** Bytes per commit, so that one statement stays small. */
+  readonly batchBytesMax: number
+  /** A snapshot that was not sent to the database by then is given up: it is surely not stored. */
+  readonly queueTimeoutMs: number
+  /** A snapshot is answered by then, whatever the database does. */
+  readonly answerTimeoutMs: number
+}
+
+export const INTAKE_LIMITS: IntakeLimits = {
+  queueMax: 10_000,
+  queueBytesMax: 32 * 1024 * 1024,
+  batchMax: 500,
+  batchBytesMax: 1024 * 1024,
+  queueTimeoutMs: 10_000,
+  answerTimeoutMs: 15_000,
+}
+
+/** What a snapshot takes beside its books: ids, hash, times, and the objects around them. */
+const SNAPSHOT_OVERHEAD_BYTES = 300
 
 /** The queue is full: the reporter is asked to come again. */
 export class OverloadedError extends RetryableError {
@@ -17,7 +45,10 @@ export class OverloadedError extends RetryableError {
   readonly retryAfterMs = 1000
 }
 
-/** The database did not take the snapshot; it may or may not have been stored, so a retry needs an idempotency key. */
+/**
+ * The database did not take the snapshot. `details.stored` is `no` when it is surely not stored, `unknown` when it may
+ * have been: then only a retry with the same idempotency key is safe.
+ */
 export class StorageUnavailableError extends RetryableError {
   readonly code = 'storage_unavailable'
   readonly retryAfterMs = 1000
@@ -34,10 +65,13 @@ export interface SavedSnapshot {
   readonly repeated: boolean
 }
 
-interface Waiting {
-  readonly draft: SnapshotDraft
-  readonly resolve: (outcome: CommitOutcome) => void
-  readonly reject: (error: unknown) => void
+export interface SnapshotIntakeOptions {
+  readonly store: Pick<SnapshotStore, 'commit'>
+  readonly logger: Logger
+  /** Called after each commit. */
+  readonly onCommitted: () => void
+  readonly clock?: Clock | undefined
+  readonly limits?: Partial<IntakeLimits> | undefined
 }
 
 /**
@@ -47,24 +81,29 @@ interface Waiting {
  * Invariant: a promise returned by `save` resolves only after the commit that stored its snapshot.
  */
 export class SnapshotIntake {
-  readonly #store: SnapshotStore
+  readonly #store: Pick<SnapshotStore, 'commit'>
   readonly #logger: Logger
   readonly #onCommitted: () => void
-  #queue: Waiting[] = []
-  /** True while a drain is under way; it falls in the same turn in which the drain finds the queue empty. */
+  readonly #clock: Clock
+  readonly #limits: IntakeLimits
+  readonly #line = new WaitingLine()
+  /** True while a drain is under way; it falls in the same turn in which the drain finds the line empty. */
   #busy = false
   #drained: Promise<void> = Promise.resolve()
+  #callOffExpiry: (() => void) | null = null
   #closed = false
 
-  constructor(options: { store: SnapshotStore; logger: Logger; onCommitted: () => void }) {
+  constructor(options: SnapshotIntakeOptions) {
     this.#store = options.store
     this.#logger = options.logger
     this.#onCommitted = options.onCommitted
+    this.#clock = options.clock ?? systemClock
+    this.#limits = { ...INTAKE_LIMITS, ...options.limits }
   }
 
   /** Snapshots that wait for their commit. */
   get queued(): number {
-    return this.#queue.length
+    return this.#line.length
   }
 
   /**
@@ -75,91 +114,134 @@ export class SnapshotIntake {
    * @throws {InvalidSnapshotError | IdempotencyConflictError | OverloadedError | StorageUnavailableError}
    */
   async save(body: unknown, key?: unknown): Promise<SavedSnapshot> {
-    const { report, bodyHash } = parseReport(body)
-    const draft: SnapshotDraft = {
-      id: randomUUID(),
-      ts: report.ts === undefined ? new Date() : new Date(report.ts),
-      pid: report.pid ?? null,
-      onchain: report.onchain,
-      onsite: report.onsite,
-      idempotencyKey: key === undefined ? null : parseIdempotencyKey(key),
-      bodyHash,
+    const draft = draftOf(body, key)
+    const settlement = await this.#enqueue(draft)
+    switch (settlement.kind) {
+      case 'saved':
+        return { snapshot: settlement.snapshot, repeated: false }
+      case 'repeated':
+        return { snapshot: settlement.snapshot, repeated: true }
+      case 'conflict':
+        throw new IdempotencyConflictError('this idempotency key was used before with a different body', {
+          hint: 'Use a new key for a new snapshot.',
+          details: { id: settlement.snapshot.id },
+        })
+      case 'refused':
+        throw new InvalidSnapshotError([{ path: '', message: 'the database cannot store it' }], settlement.cause)
+      case 'not-stored':
+        throw new StorageUnavailableError('the database did not take the snapshot, which is not stored', {
+          cause: settlement.cause,
+          hint: 'Send it again in a moment.',
+          details: { stored: 'no' },
+        })
+      case 'unknown':
+        throw new StorageUnavailableError('the database did not confirm the snapshot, which may be stored or not', {
+          cause: settlement.cause,
+          hint: 'Send it again with the same idempotency key; without one it may be stored twice.',
+          details: { stored: 'unknown' },
+        })
     }
-    const outcome = await this.#enqueue(draft)
-    if (outcome.kind === 'conflict') {
-      throw new IdempotencyConflictError('this idempotency key was used before with a different body', {
-        hint: 'Use a new key for a new snapshot.',
-        details: { id: outcome.snapshot.id },
-      })
-    }
-    return { snapshot: outcome.snapshot, repeated: outcome.kind === 'repeated' }
   }
 
-  /** Refuses new snapshots and waits for those in the queue. */
+  /** Refuses new snapshots and waits until those in the queue are answered. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#drained
   }
 
-  #enqueue(draft: SnapshotDraft): Promise<CommitOutcome> {
+  #enqueue(draft: SnapshotDraft): Promise<Settlement> {
     if (this.#closed)
       throw new ClosedError('the service is shutting down', { hint: 'Send the snapshot again in a moment.' })
-    if (this.#queue.length >= QUEUE_MAX) {
-      throw new OverloadedError(`${QUEUE_MAX} snapshots are waiting for the database`, {
+    const bytes = SNAPSHOT_OVERHEAD_BYTES + draft.onchainJson.length + draft.onsiteJson.length
+    const { queueMax, queueBytesMax } = this.#limits
+    if (this.#line.length >= queueMax || this.#line.bytes + bytes > queueBytesMax) {
+      throw new OverloadedError(`${this.#line.length} snapshots are waiting for the database`, {
         hint: 'Send the snapshot again in a second.',
       })
     }
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ draft, resolve, reject })
+    return new Promise((settle) => {
+      this.#line.push({ draft, bytes, sinceMs: this.#clock.monotonicMs(), settle })
+      this.#watchExpiry()
       if (!this.#busy) this.#drained = this.#drain()
     })
   }
 
   async #drain(): Promise<void> {
     this.#busy = true
-    try {
-      // Lets everything that arrived in this turn of the event loop join the first batch.
-      await Promise.resolve()
-      while (this.#queue.length > 0) await this.#commit(this.#takeBatch())
-    } finally {
-      this.#busy = false
+    for (;;) {
+      // Everything that has arrived by now joins the batch, and so do those who answer to the batch before.
+      await endOfTurn()
+      this.#expire()
+      const batch = this.#takeBatch()
+      if (batch.length === 0) break
+      await this.#commit(batch)
     }
+    this.#busy = false
+    this.#callOffExpiry?.()
+    this.#callOffExpiry = null
   }
 
-  /** The next batch, in order of arrival. A second snapshot with a key of the batch waits for the next one. */
-  #takeBatch(): Waiting[] {
-    const keys = new Set<string>()
-    const batch: Waiting[] = []
-    const later: Waiting[] = []
-    for (const waiting of this.#queue) {
-      const key = waiting.draft.idempotencyKey
-      if (batch.length >= BATCH_MAX || (key !== null && keys.has(key))) {
-        later.push(waiting)
-        continue
-      }
-      if (key !== null) keys.add(key)
-      batch.push(waiting)
-    }
-    this.#queue = later
-    return batch
+  /** The next batch, in order of arrival. */
+  #takeBatch(): readonly Waiting[] {
+    const { batchMax, batchBytesMax } = this.#limits
+    return this.#line.takeWhile(
+      (next, { count, bytes }) => count === 0 || (count < batchMax && bytes + next.bytes <= batchBytesMax),
+    )
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    try {
-      const outcomes = await this.#store.commit(batch.map((waiting) => waiting.draft))
-      batch.forEach((waiting, index) => {
-        const outcome = outcomes[index]
-        if (outcome === undefined) throw new Error('invariant: one outcome per draft')
-        waiting.resolve(outcome)
-      })
-      this.#onCommitted()
-    } catch (error) {
-      this.#logger.error({ error: messageOf(error), snapshots: batch.length }, 'snapshots could not be stored')
-      const failure = new StorageUnavailableError('the snapshot could not be stored', {
-        cause: error,
-        hint: 'Send it again with the same idempotency key.',
-      })
-      for (const waiting of batch) waiting.reject(failure)
+    const answerByMs = (batch[0]?.sinceMs ?? 0) + this.#limits.answerTimeoutMs
+    const remainingMs = (): number => answerByMs - this.#clock.monotonicMs()
+    const { committed, refused, failed, error } = await commitInParts(this.#store, batch, remainingMs)
+    if (committed > 0) this.#onCommitted()
+    if (error !== undefined) {
+      this.#logger.error({ error: messageOf(error), committed, refused, failed }, 'snapshots could not be stored')
     }
   }
+
+  /** Gives up those that have waited too long while another batch holds up the database. */
+  #expire(): void {
+    const latestMs = this.#clock.monotonicMs() - this.#limits.queueTimeoutMs
+    const expired = this.#line.takeWhile(({ sinceMs }) => sinceMs <= latestMs)
+    if (expired.length === 0) return
+    const cause = new Error(`waited ${this.#limits.queueTimeoutMs} ms in the queue`)
+    for (const { settle } of expired) settle({ kind: 'not-stored', cause })
+    this.#logger.error({ snapshots: expired.length }, 'snapshots waited too long for the database')
+  }
+
+  /** One timer for all: the first in line is the first to expire. */
+  #watchExpiry(): void {
+    const { first } = this.#line
+    if (first === undefined || this.#callOffExpiry !== null) return
+    const waitMs = first.sinceMs + this.#limits.queueTimeoutMs - this.#clock.monotonicMs()
+    this.#callOffExpiry = this.#clock.schedule(Math.max(1, Math.ceil(waitMs)), () => {
+      this.#callOffExpiry = null
+      this.#expire()
+      this.#watchExpiry()
+    })
+  }
+}
+
+function draftOf(body: unknown, key: unknown): SnapshotDraft {
+  const report = parseReport(body)
+  const { onchain, onsite } = report
+  return {
+    snapshot: {
+      id: randomUUID(),
+      ts: report.ts === undefined ? new Date() : new Date(report.ts),
+      pid: report.pid ?? null,
+      onchain,
+      onsite,
+    },
+    onchainJson: JSON.stringify(onchain),
+    onsiteJson: JSON.stringify(onsite),
+    idempotency: key === undefined ? null : { key: parseIdempotencyKey(key), bodyHash: hashReport(report) },
+  }
+}
+
+/** Resolves when what has arrived at the sockets by now has been handled. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
 }

@@ -47,44 +47,40 @@ describe('a key of the database', () => {
   it('opens every process within seconds of being added, and none any more once it is revoked', async () => {
     const [first, second] = [await serve(), await serve()]
     expect([await report(first, null), await report(second, null)]).toEqual([200, 200])
+    const keyless = first.connect()
+    await nextEvent(keyless, 'connected')
+    const keylessEnd = nextEvent<string>(keyless, 'disconnect')
 
-    const { secret, key } = await keys.add({ name: 'bot', scopes: ['write'] })
-    expect(secret).toMatch(/^tm_[\w-]{43}$/)
+    const gone = await keys.add({ name: 'gone', scopes: ['write'] })
+    expect(gone.secret).toMatch(/^tm_[\w-]{43}$/)
+    const kept = await keys.add({ name: 'kept', scopes: ['write'] })
     for (const service of [first, second]) {
-      await until('the key is taken', async () => (await report(service, secret)) === 200)
+      await until('the key is taken', async () => (await report(service, gone.secret)) === 200)
       await until('the door is shut', async () => (await report(service, null)) === 401)
     }
+    // Who came in while there was no key has to come again with one.
+    expect(await keylessEnd).toBe('io server disconnect')
+    expect(await refusalOf(first.connect())).toBe('unauthorized')
 
-    expect(await keys.revoke(key.id)).toMatchObject({ name: 'bot', revokedAt: expect.any(Date) as unknown })
+    const goneSocket = first.connect({ auth: { token: gone.secret } })
+    await nextEvent(goneSocket, 'connected')
+    const keptSocket = first.connect({ auth: { token: kept.secret } })
+    await nextEvent(keptSocket, 'connected')
+    const goneEnd = nextEvent<string>(goneSocket, 'disconnect')
+    expect(await keys.revoke(gone.key.id)).toMatchObject({ name: 'gone', revokedAt: expect.any(Date) as unknown })
+    expect(await goneEnd).toBe('io server disconnect')
     for (const service of [first, second]) {
-      await until('the key is refused', async () => (await report(service, secret)) === 401)
-      // The last key is gone, and the door stays shut.
-      expect(await report(service, null)).toBe(401)
+      await until('the key is refused', async () => (await report(service, gone.secret)) === 401)
     }
-    expect(await report(await serve(), null)).toBe(401)
+    expect(await refusalOf(first.connect({ auth: { token: gone.secret } }))).toBe('unauthorized')
+    expect(await keptSocket.emitWithAck('balance:update', documentReport)).toMatchObject({ success: true })
   })
 
-  it('that is revoked ends its connections, and only those', async () => {
-    const gone = await keys.add({ name: 'gone', scopes: ['write'] })
-    const staying = await keys.add({ name: 'staying', scopes: ['write'] })
+  it('that is the last one and revoked leaves the door shut', async () => {
+    const { key } = await keys.add({ name: 'last', scopes: ['admin'] })
+    await keys.revoke(key.id)
     const service = await serve()
-    const [lost, kept] = [gone, staying].map(({ secret }) => service.connect({ auth: { token: secret } }))
-    if (lost === undefined || kept === undefined) throw new Error('invariant: two connections')
-    await Promise.all([nextEvent(lost, 'connected'), nextEvent(kept, 'connected')])
-    const ended = nextEvent<string>(lost, 'disconnect')
-    await keys.revoke('gone')
-    expect(await ended).toBe('io server disconnect')
-    expect(await kept.emitWithAck('balance:update', documentReport)).toMatchObject({ success: true })
-    expect(await refusalOf(service.connect({ auth: { token: gone.secret } }))).toBe('unauthorized')
-  })
-
-  it('ends the connections of those who came in while there was none', async () => {
-    const service = await serve()
-    const socket = service.connect()
-    await nextEvent(socket, 'connected')
-    const ended = nextEvent<string>(socket, 'disconnect')
-    await keys.add({ name: 'first', scopes: ['read'] })
-    expect(await ended).toBe('io server disconnect')
+    expect(await report(service, null)).toBe(401)
     expect(await refusalOf(service.connect())).toBe('unauthorized')
   })
 
@@ -252,21 +248,30 @@ describe('who may do what', () => {
   })
 })
 
-it('a database that was never reached shuts everybody out but the keys of the configuration', async () => {
-  await keys.add({ name: 'stored', scopes: ['read'] })
-  const away = new Error('no database')
+it('a database that was never read shuts everybody out, and lets in who waited once it was read', async () => {
+  const { secret } = await keys.add({ name: 'stored', scopes: ['read'] })
+  let away = true
   const service = await serve({
     wrap: (manager) =>
       new Proxy(manager, {
         get: (target, property) => {
-          if (property === 'apiKeys') throw away
+          if (property === 'apiKeys' && away) throw new Error('the database is away')
           const member: unknown = Reflect.get(target, property, target)
           return typeof member === 'function' ? (member.bind(target) as unknown) : member
         },
       }),
   })
-  expect([await statusOf(`${service.url}/api/chains`, null), await statusOf(`${service.url}/livez`, null)]).toEqual([
-    503, 200,
-  ])
-  expect(await refusalOf(service.connect())).toBe('unavailable')
+  expect([
+    await statusOf(`${service.url}/api/chains`, null),
+    await statusOf(`${service.url}/api/chains`, secret),
+    await statusOf(`${service.url}/livez`, null),
+  ]).toEqual([503, 503, 200])
+  const socket = service.connect({ auth: { token: secret } })
+  const stranger = service.connect()
+  const refused = nextEvent<Error>(stranger, 'connect_error')
+  const connected = nextEvent(socket, 'connected')
+  away = false
+  expect(await connected).toMatchObject({ socketId: socket.id })
+  expect((await refused).message).toBe('unauthorized')
+  expect(await statusOf(`${service.url}/api/chains`, secret)).toBe(200)
 })

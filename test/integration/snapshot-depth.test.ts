@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -47,11 +47,10 @@ const amount: fc.Arbitrary<ReportedAmount> = fc.oneof(
 const book: fc.Arbitrary<ReportedBook> = fc.dictionary(fc.constantFrom('a', 'b', 'toString'), amount, { minKeys: 1 })
 
 const draft = fc.record({ ts: instant, onchain: book, onsite: book }).map((report): SnapshotDraft => ({
-  ...report,
-  id: randomUUID(),
-  pid: null,
-  idempotencyKey: null,
-  bodyHash: createHash('sha256').update('').digest(),
+  snapshot: { ...report, id: randomUUID(), pid: null },
+  onchainJson: JSON.stringify(report.onchain),
+  onsiteJson: JSON.stringify(report.onsite),
+  idempotency: null,
 }))
 
 type Step =
@@ -138,7 +137,7 @@ class Store {
   async execute(given: Step): Promise<void> {
     switch (given.kind) {
       case 'save':
-        await this.store.commit(given.drafts)
+        await this.store.commit(given.drafts, 10_000)
         return
       case 'rollUp':
         await this.upkeep.rollUp(given.limit)

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { silentLogger } from '../../src/model/logger.js'
-import { QUEUE_MAX, SnapshotIntake } from '../../src/snapshots/snapshot-intake.js'
+import { INTAKE_LIMITS, SnapshotIntake } from '../../src/snapshots/snapshot-intake.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { PostgresEventLog } from '../../src/storage/postgres/event-log.js'
 import { PostgresSnapshotReader } from '../../src/storage/postgres/snapshot-reader.js'
@@ -138,10 +138,11 @@ describe('the snapshot intake', () => {
     await holder.connect()
     await holder.query('begin')
     await holder.query('select * from tidemark.event_log for update')
-    const taken = Array.from({ length: QUEUE_MAX }, () => intake.save(report()))
+    const { queueMax } = INTAKE_LIMITS
+    const taken = Array.from({ length: queueMax }, () => intake.save(report()))
     // The first batch is on its way to the database, so as many again fit into the queue.
-    await until('the first batch has left the queue', () => intake.queued < QUEUE_MAX)
-    const more = Array.from({ length: QUEUE_MAX - intake.queued }, () => intake.save(report()))
+    await until('the first batch has left the queue', () => intake.queued < queueMax)
+    const more = Array.from({ length: queueMax - intake.queued }, () => intake.save(report()))
     await expect(intake.save(report())).rejects.toMatchObject({ code: 'overloaded', retryable: true })
     await holder.query('commit')
     await holder.end()

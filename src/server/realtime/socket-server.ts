@@ -5,7 +5,6 @@ import { Server } from 'socket.io'
 
 import type { Handshake } from '../../api/handshake.js'
 import { parseHandshake } from '../../api/handshake.js'
-import { RequestError } from '../../api/request-error.js'
 import { SOCKET_PATH } from '../../api/socket-events.js'
 import type { BalanceManager, Logger } from '../../index.js'
 import { corsOrigin } from '../http/create-app.js'
@@ -32,8 +31,7 @@ const FLUSH_TIMEOUT_MS = 1000
 
 const refusals = {
   unauthorized: 'expected a valid API key in auth.token',
-  unavailable: 'the API keys could not be read yet',
-  invalid_request: 'expected auth to be {token?, since?, log?}, with since a sequence number',
+  invalid_request: 'expected auth to be {token?, since?, log?, events?}, with since a sequence number',
 } as const
 
 export interface SocketServerOptions {
@@ -80,7 +78,7 @@ export class SocketServer {
     })
     this.#feed = new EventFeed({ events: manager.events, namespace: this.#io.of('/'), metrics, logger })
     this.#updates = new UpdateHandler({ manager, metrics, logger })
-    this.#io.use((socket, next) => next(this.#admit(socket)))
+    this.#io.use((socket, next) => void this.#admit(socket).then(next, next))
     this.#io.on('connection', (socket) => this.#welcome(socket))
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
       logger.debug({ code, error: message }, 'connection refused')
@@ -118,22 +116,15 @@ export class SocketServer {
   }
 
   /** @returns why the socket may not connect; undefined when it may. */
-  #admit(socket: Socket): Error | undefined {
+  async #admit(socket: Socket): Promise<Error | undefined> {
     const handshake = parseHandshake(socket.handshake.auth)
     if (handshake === null) return refusal('invalid_request')
-    const caller = this.#identify(handshake.token ?? bearerSecret(socket.handshake.headers.authorization))
-    if (typeof caller === 'string') return refusal(caller)
+    const secret = handshake.token ?? bearerSecret(socket.handshake.headers.authorization)
+    // Waits for the database where that decides, but no longer than a connection may take.
+    const caller = await this.#options.keys.identifyWhenKnown(secret)
+    if (caller === null) return refusal('unauthorized')
     this.#clients.set(socket, { ...handshake, caller })
     return undefined
-  }
-
-  #identify(secret: string | null): Caller | 'unauthorized' | 'unavailable' {
-    try {
-      return this.#options.keys.identify(secret) ?? 'unauthorized'
-    } catch (error) {
-      if (error instanceof RequestError) return 'unavailable'
-      throw error
-    }
   }
 
   /** Disconnects those whose key was revoked, and those without a key once the first one was added. */
@@ -172,7 +163,7 @@ export class SocketServer {
     })
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
-    void this.#feed.attach(socket, client.caller.may('read') ? client : null)
+    void this.#feed.attach(socket, client.events && client.caller.may('read') ? client : null)
   }
 }
 

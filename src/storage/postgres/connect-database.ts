@@ -4,7 +4,7 @@ import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
 import { DatabaseUnavailableError } from './database-errors.js'
 import { Database } from './database.js'
-import type { DatabaseAddress } from './database.js'
+import type { DatabaseAddress, DatabaseLimits } from './database.js'
 import { startEmbeddedPostgres } from './embedded/start-embedded-postgres.js'
 import type { EmbeddedPostgres } from './embedded/start-embedded-postgres.js'
 
@@ -17,6 +17,8 @@ export interface DatabaseSettings {
   /** A PostgreSQL server; null starts the embedded one. */
   readonly databaseUrl: string | null
   readonly dataDir: string
+  /** Other limits than the usual ones, for tests. */
+  readonly limits?: DatabaseLimits | undefined
   /** Ends the opening; what is open stays open. */
   readonly signal?: AbortSignal | undefined
 }
@@ -34,7 +36,7 @@ export interface DatabaseConnection {
  */
 export async function connectDatabase(settings: DatabaseSettings, logger: Logger): Promise<DatabaseConnection> {
   const log = logger.child({ component: 'database' })
-  if (settings.databaseUrl !== null) return connect({ connectionString: settings.databaseUrl }, log, settings.signal)
+  if (settings.databaseUrl !== null) return connect({ connectionString: settings.databaseUrl }, settings, log)
   return EmbeddedDatabase.open(settings, log)
 }
 
@@ -70,7 +72,7 @@ class EmbeddedDatabase implements DatabaseConnection {
     const onServerExit = (reason: string): void => opened?.restart(reason)
     const server = await startEmbeddedPostgres({ ...settings, logger, onServerExit })
     try {
-      const connection = await connect(server.connection, logger, settings.signal)
+      const connection = await connect(server.connection, settings, logger)
       opened = new EmbeddedDatabase(settings, logger, { server, connection })
       return opened
     } catch (error) {
@@ -148,8 +150,12 @@ class EmbeddedDatabase implements DatabaseConnection {
   }
 }
 
-async function connect(address: DatabaseAddress, logger: Logger, signal?: AbortSignal): Promise<DatabaseConnection> {
-  const database = new Database(address, logger)
+async function connect(
+  address: DatabaseAddress,
+  { signal, limits }: DatabaseSettings,
+  logger: Logger,
+): Promise<DatabaseConnection> {
+  const database = new Database(address, logger, limits)
   const close = (): Promise<void> => database.close()
   try {
     await unlessAborted(signal, database, () => database.checkDurability())

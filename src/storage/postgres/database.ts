@@ -6,11 +6,25 @@ import { DatabaseUnavailableError, asDatabaseError, isAnswered, troubleText } fr
 
 export { DatabaseUnavailableError, sqlState } from './database-errors.js'
 
-/** For a new connection, and for one of the pool to come free. */
-const CONNECT_TIMEOUT_MS = 3000
-/** The server ends a statement after this; the client gives up a little later. */
-const STATEMENT_TIMEOUT_MS = 10_000
-const QUERY_TIMEOUT_MS = 12_000
+/** After which times a call ends, whatever the database does. */
+export interface DatabaseLimits {
+  /** For a new connection, and for one of the pool to come free. */
+  readonly connectTimeoutMs: number
+  /** The server ends a statement after this. */
+  readonly statementTimeoutMs: number
+  /** The client gives up a little later: the server is frozen, or the network swallows everything. */
+  readonly queryTimeoutMs: number
+  /** How often a connection that is only listened on is asked whether it still is one. */
+  readonly listenCheckMs: number
+}
+
+export const databaseLimits: DatabaseLimits = {
+  connectTimeoutMs: 3000,
+  statementTimeoutMs: 10_000,
+  queryTimeoutMs: 12_000,
+  listenCheckMs: 10_000,
+}
+
 /** Undoing a transaction is quick, or the connection is of no use any more. */
 const ROLLBACK_TIMEOUT_MS = 3000
 /** Whether the database answers has to be known within seconds. */
@@ -79,19 +93,22 @@ interface RefusedWrite {
  * waits for ever.
  */
 export class Database implements Queryable {
+  readonly limits: DatabaseLimits
   readonly #logger: Logger
   #address: DatabaseAddress
   #current: ConnectionPool
-  readonly #retiring = new Set<Promise<void>>()
+  /** Pools that are about to end, and when they have. */
+  readonly #retiring = new Map<ConnectionPool, Promise<void>>()
   readonly #dedicated = new Set<pg.Client>()
   #refusedWrite: RefusedWrite | null = null
   #outage: DatabaseUnavailableError | null = null
   #pinging: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
-  constructor(address: DatabaseAddress, logger: Logger) {
+  constructor(address: DatabaseAddress, logger: Logger, limits: DatabaseLimits = databaseLimits) {
     this.#address = address
     this.#logger = logger
+    this.limits = limits
     this.#current = this.#openPool()
   }
 
@@ -231,7 +248,11 @@ export class Database implements Queryable {
   async #close(timeoutMs: number): Promise<void> {
     for (const client of this.#dedicated) cutConnection(client)
     this.#retire(this.#current, timeoutMs)
-    await Promise.all(this.#retiring)
+    const timer = setTimeout(() => {
+      for (const pool of this.#retiring.keys()) cutAll(pool)
+    }, timeoutMs)
+    await Promise.all(this.#retiring.values())
+    clearTimeout(timer)
   }
 
   async #ping(): Promise<void> {
@@ -266,21 +287,20 @@ export class Database implements Queryable {
   /** Goes on with new connections: the old ones are likely to be of no more use than the one that failed. */
   #renew(): void {
     if (this.#closing !== null) return
-    this.#retire(this.#current, QUERY_TIMEOUT_MS)
+    this.#retire(this.#current, this.limits.queryTimeoutMs)
     this.#current = this.#openPool()
   }
 
   /** Ends a pool as soon as its statements are done, or when the time is up: then they are cut. */
-  #retire({ pool, clients }: ConnectionPool, timeoutMs: number): void {
-    const timer = setTimeout(() => {
-      for (const client of clients) cutConnection(client)
-    }, timeoutMs)
+  #retire(retired: ConnectionPool, timeoutMs: number): void {
+    const { pool, clients } = retired
+    const timer = setTimeout(() => cutAll(retired), timeoutMs)
     const ended = pool.end().then(async () => {
       await Promise.all([...clients].map((client) => new Promise((resolve) => client.once('end', resolve))))
       clearTimeout(timer)
-      this.#retiring.delete(ended)
+      this.#retiring.delete(retired)
     })
-    this.#retiring.add(ended)
+    this.#retiring.set(retired, ended)
   }
 
   async #acquire(): Promise<PooledConnection> {
@@ -335,14 +355,18 @@ export class Database implements Queryable {
     return {
       ...this.#address,
       application_name: 'tidemark',
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
+      connectionTimeoutMillis: this.limits.connectTimeoutMs,
+      statement_timeout: this.limits.statementTimeoutMs,
+      query_timeout: this.limits.queryTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       options: sessionSettings.map((setting) => `-c ${setting}`).join(' '),
     }
   }
+}
+
+function cutAll({ clients }: ConnectionPool): void {
+  for (const client of clients) cutConnection(client)
 }
 
 /** Closes the socket itself: a polite end would wait for a server that may be frozen. */

@@ -11,10 +11,8 @@ import type { Database } from './database.js'
 import { readSnapshot } from './snapshot-row.js'
 import type { SnapshotRow } from './snapshot-row.js'
 
-const RELISTEN_MS = 2000
-/** A connection that is only listened on is asked now and then whether it still is one. */
-const LISTEN_CHECK_MS = 10_000
-const LISTEN_ANSWER_MS = 3000
+/** A lost connection is opened again after this part of the time between two checks. */
+const RELISTEN_PART = 0.2
 
 interface EventRow {
   readonly seq: string
@@ -98,15 +96,15 @@ class Listener {
   #connect(): void {
     this.#connecting = this.#open().catch((error: unknown) => {
       this.#logger.debug({ error: messageOf(error) }, 'event log wake-ups are off, polling only')
-      this.#after(RELISTEN_MS, () => this.#connect())
+      this.#connectLater()
     })
   }
 
   async #open(): Promise<void> {
-    const client = await this.#database.dedicatedClient(LISTEN_ANSWER_MS)
+    const client = await this.#database.dedicatedClient(this.#database.limits.connectTimeoutMs)
     this.#client = client
     client.on('notification', () => this.#onWake())
-    client.on('end', () => this.#after(RELISTEN_MS, () => this.#connect()))
+    client.on('end', () => this.#connectLater())
     try {
       await client.query(`listen ${EVENT_CHANNEL}`)
     } catch (error) {
@@ -114,17 +112,25 @@ class Listener {
       throw error
     }
     this.#onWake()
-    this.#after(LISTEN_CHECK_MS, () => void this.#check(client))
+    this.#checkLater(client)
   }
 
   /** A connection can die without a word. One that does not answer is cut, and opened again. */
   async #check(client: pg.Client): Promise<void> {
     try {
       await client.query('select 1')
-      this.#after(LISTEN_CHECK_MS, () => void this.#check(client))
+      this.#checkLater(client)
     } catch {
       cutConnection(client)
     }
+  }
+
+  #connectLater(): void {
+    this.#after(this.#database.limits.listenCheckMs * RELISTEN_PART, () => this.#connect())
+  }
+
+  #checkLater(client: pg.Client): void {
+    this.#after(this.#database.limits.listenCheckMs, () => void this.#check(client))
   }
 
   /** The next step, and only this one: an earlier plan is dropped. */

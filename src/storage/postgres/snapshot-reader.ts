@@ -65,7 +65,7 @@ export class PostgresSnapshotReader implements SnapshotReader {
     const span = spanOf(request.from, request.to)
     const bucketMs = await this.#bucketWidthMs(span, request.points)
     const rows = await this.#database.query<SeriesRow>(selectSeries(request, span, bucketMs))
-    return { bucketMs, buckets: rows.map((row) => readBucket(row, bucketMs)) }
+    return { bucketMs, buckets: rows.map(readBucket) }
   }
 
   /** Short buckets need every row to be read, so they are given only where there are not too many. */

@@ -28,7 +28,7 @@ export function bucketWidthMs({ from, end }: Span, points: number): number {
 }
 
 export interface SeriesRow {
-  readonly bucket: string
+  readonly start: Date
   readonly count: string
   readonly first_ms: string
   readonly first_amount: string
@@ -46,12 +46,12 @@ export function selectSeries(request: SnapshotSeriesRequest, span: Span, bucketM
   // The book is one of two words of ours: it names a column.
   const column = request.book === 'onchain' ? 'onchain' : 'onsite'
   const point = (source: string): string => `
-    select ${extremesOfOne} from (
-      select ${millisecondsOf('ts')} as ms, seq::numeric as seq, (${column} ->> $2::text)::numeric as amount
+    select ts as at, 1 as count, ${extremesOfOne} from (
+      select ts, ${millisecondsOf('ts')} as ms, seq::numeric as seq, (${column} ->> $2::text)::numeric as amount
       from ${source}
     ) as point where amount is not null`
   const sums = (widthMinutes: 1 | 60, from: string, end: string): string => `
-    select count, first, last, lowest, highest from tidemark.snapshot_rollup
+    select start as at, count, first, last, lowest, highest from tidemark.snapshot_rollup
     where book = $1 and asset = $2 and width_minutes = ${widthMinutes} and start >= ${from} and start < ${end}`
   const summedRows = (from: string, end: string): string => `
     tidemark."BalanceSnapshot" cross join tidemark.snapshot_upkeep
@@ -63,20 +63,19 @@ export function selectSeries(request: SnapshotSeriesRequest, span: Span, bucketM
         ${sums(60, '$12', '$13')}
         union all ${sums(1, '$8', '$9')}
         union all ${sums(1, '$10', '$11')}
-        union all select 1, point.* from (
-          ${point(summedRows('$4', '$5'))}
-          union all ${point(summedRows('$6', '$7'))}
-          union all ${point('tail where ts >= $14 and ts < $15')}
-        ) as point
+        union all ${point(summedRows('$4', '$5'))}
+        union all ${point(summedRows('$6', '$7'))}
+        union all ${point('tail where ts >= $14 and ts < $15')}
       ), bucket as (
-        select div(first[1], $3::numeric) as bucket, sum(count) as count, ${extremesOfMany} from piece group by 1
+        select date_bin($3 * interval '1 millisecond', at, 'epoch') as start, sum(count) as count, ${extremesOfMany}
+        from piece group by 1
       )
-      select bucket, count,
+      select start, count,
         first[1] as first_ms, trim_scale(first[3]) as first_amount,
         last[1] as last_ms, trim_scale(last[3]) as last_amount,
         lowest[2] as min_ms, trim_scale(lowest[1]) as min_amount,
         -highest[2] as max_ms, trim_scale(highest[1]) as max_amount
-      from bucket order by bucket`,
+      from bucket order by start`,
     values: [
       request.book,
       request.asset,
@@ -86,9 +85,9 @@ export function selectSeries(request: SnapshotSeriesRequest, span: Span, bucketM
   }
 }
 
-export function readBucket(row: SeriesRow, bucketMs: number): SeriesBucket {
+export function readBucket(row: SeriesRow): SeriesBucket {
   return {
-    start: new Date(Number(row.bucket) * bucketMs),
+    start: row.start,
     count: Number(row.count),
     first: { ts: new Date(Number(row.first_ms)), amount: row.first_amount },
     last: { ts: new Date(Number(row.last_ms)), amount: row.last_amount },

@@ -35,7 +35,7 @@ function report({ urls, token, seed, callers, paceMs }: Extract<Order, { order: 
     const { name, callers: together } = ways[way % ways.length]!
     const sender = openSender(name, { urls: way % 2 === 0 ? urls : urls.toReversed(), token })
     senders.push(sender)
-    for (let count = 0; count < together && reporters.length < callers; count += 1) {
+    for (let begun = 0; begun < together && reporters.length < callers; begun += 1) {
       const random = createRandom(seed * 1000 + reporters.length)
       reporters.push(new Reporter({ sender, twin, random, paceMs, nextNumber }))
     }

@@ -1,0 +1,2 @@
+/** Where Socket.IO is served. */
+export const SOCKET_PATH = '/api/socket.io'

@@ -1,0 +1,168 @@
+import type { BackoffOptions } from './backoff.js'
+import { backoffMs } from './backoff.js'
+import { failureOf, isWireError, TidemarkApiError } from './api-failure.js'
+import type { ServiceAddress } from './service-address.js'
+import { sleep } from './sleep.js'
+
+/** What a single call may be given. */
+export interface CallOptions {
+  /** Ends the call, and whatever it waits for. */
+  readonly signal?: AbortSignal | undefined
+  /** Time for one attempt, the whole answer included. */
+  readonly timeoutMs?: number | undefined
+}
+
+export interface HttpCallerOptions {
+  readonly address: ServiceAddress
+  readonly apiKey: () => string | undefined
+  readonly fetch: typeof fetch
+  readonly timeoutMs: number
+  readonly attemptsMax: number
+  readonly backoff: BackoffOptions
+}
+
+/** One request. */
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly path: string
+  readonly query?: Readonly<Record<string, QueryValue>> | undefined
+  readonly body?: unknown
+  readonly idempotencyKey?: string
+  /** True when sending it twice does what sending it once does: only such a request is repeated. */
+  readonly repeatable: boolean
+  readonly answer: 'json' | 'text' | 'none'
+}
+
+/** A value in a query string; null and undefined leave it out. */
+export type QueryValue = string | number | bigint | Date | null | undefined
+
+/** The client does not wait longer than this between two attempts, whatever the service asks for. */
+const WAIT_MAX_MS = 30_000
+
+/** Makes requests: each attempt within its time, repeated while that may help and cannot harm. */
+export class HttpCaller {
+  readonly #options: HttpCallerOptions
+
+  constructor(options: HttpCallerOptions) {
+    this.#options = options
+  }
+
+  /** @throws TidemarkApiError when the last attempt fails, or one after which another would not help. */
+  async call(request: HttpRequest, options: CallOptions = {}): Promise<unknown> {
+    const { attemptsMax, backoff } = this.#options
+    for (let attempt = 1; ; attempt += 1) {
+      const outcome = await this.#attempt(request, options)
+      if (outcome.success) return outcome.answer
+      const { failure } = outcome
+      if (!request.repeatable || !failure.retryable || attempt >= attemptsMax) throw failure
+      const waitMs = Math.max(backoffMs(backoff, attempt), failure.retryAfterMs ?? 0)
+      if (waitMs > WAIT_MAX_MS) throw failure
+      await sleep(waitMs, options.signal).catch((cause: unknown) => {
+        throw abortedFailure(cause)
+      })
+    }
+  }
+
+  async #attempt(
+    request: HttpRequest,
+    options: CallOptions,
+  ): Promise<{ success: true; answer: unknown } | { success: false; failure: TidemarkApiError }> {
+    const timeout = AbortSignal.timeout(options.timeoutMs ?? this.#options.timeoutMs)
+    const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+    try {
+      const response = await this.#options.fetch(this.#url(request), {
+        method: request.method,
+        headers: this.#headers(request),
+        signal,
+        // A key is not carried to wherever a redirect points.
+        redirect: 'error',
+        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+      })
+      const text = await response.text()
+      if (!response.ok) return { success: false, failure: refusal(response, text) }
+      return { success: true, answer: readAnswer(request, response, text) }
+    } catch (error) {
+      if (error instanceof TidemarkApiError) return { success: false, failure: error }
+      if (options.signal?.aborted === true) throw abortedFailure(error)
+      return { success: false, failure: timeout.aborted ? timeoutFailure(error) : unreachableFailure(error) }
+    }
+  }
+
+  #url({ path, query = {} }: HttpRequest): string {
+    const { origin, prefix } = this.#options.address
+    const parameters = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined && value !== null) parameters.set(name, queryText(value))
+    }
+    const search = parameters.toString()
+    return `${origin}${prefix}${path}${search === '' ? '' : `?${search}`}`
+  }
+
+  #headers({ body, idempotencyKey, answer }: HttpRequest): Record<string, string> {
+    const apiKey = this.#options.apiKey()
+    return {
+      ...(answer === 'json' ? { accept: 'application/json' } : {}),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
+    }
+  }
+}
+
+function queryText(value: Exclude<QueryValue, null | undefined>): string {
+  return value instanceof Date ? value.toISOString() : String(value)
+}
+
+function readAnswer({ answer }: HttpRequest, response: Response, text: string): unknown {
+  if (answer === 'none') return undefined
+  if (answer === 'text') return text
+  const json = parseJson(text)
+  if (typeof json === 'object' && json !== null) return json
+  throw new TidemarkApiError(`expected a JSON answer of Tidemark, got something else with status ${response.status}`, {
+    code: 'bad_answer',
+    status: response.status,
+    retryable: false,
+  })
+}
+
+function refusal(response: Response, text: string): TidemarkApiError {
+  const { status } = response
+  const body = parseJson(text)
+  const retryAfterMs = readRetryAfterMs(response.headers.get('retry-after'))
+  if (isWireError(body)) return failureOf(body, status, retryAfterMs)
+  return new TidemarkApiError(`expected an answer of Tidemark, got status ${status} from something before it`, {
+    code: 'bad_answer',
+    status,
+    retryAfterMs,
+    retryable: status >= 500 || status === 429 || status === 408,
+  })
+}
+
+/** Reads `Retry-After`: seconds, or a date. */
+export function readRetryAfterMs(header: string | null, nowMs: number = Date.now()): number | null {
+  if (header === null) return null
+  if (/^\d{1,9}$/.test(header)) return Number(header) * 1000
+  // Dates begin with the day of the week: `Date.parse` would make a date of much else.
+  const atMs = /^[A-Z][a-z]{2}, /.test(header) ? Date.parse(header) : Number.NaN
+  return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function timeoutFailure(cause: unknown): TidemarkApiError {
+  return new TidemarkApiError('the service did not answer in time', { code: 'timeout', retryable: true, cause })
+}
+
+function unreachableFailure(cause: unknown): TidemarkApiError {
+  return new TidemarkApiError('the service cannot be reached', { code: 'unreachable', retryable: true, cause })
+}
+
+function abortedFailure(cause: unknown): TidemarkApiError {
+  return new TidemarkApiError('the call was aborted', { code: 'aborted', retryable: false, cause })
+}

@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { BalanceManager, ConfigurationError, DatabaseUnavailableError } from '../../src/index.js'
+import { silentLogger } from '../../src/model/logger.js'
+import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded/start-embedded-postgres.js'
+import type { EmbeddedPostgres } from '../../src/storage/postgres/embedded/start-embedded-postgres.js'
+import { openDatabaseDoor } from '../support/database-door.js'
+import type { DatabaseDoor } from '../support/database-door.js'
+import { createTestDatabase } from '../support/test-database.js'
+import type { TestDatabase } from '../support/test-database.js'
+import { until } from '../support/until.js'
+import { serveInTrouble } from './database-fault-fixture.js'
+import type { FaultyService } from './database-fault-fixture.js'
+import { documentReport, getJson, nextEvent, postJson } from './server-fixture.js'
+
+describe('a database that is away when the service starts', () => {
+  let database: TestDatabase
+  let door: DatabaseDoor
+  let service: FaultyService | null
+
+  beforeEach(async () => {
+    service = null
+    database = await createTestDatabase({ empty: true })
+    door = await openDatabaseDoor(database.address)
+  })
+
+  afterEach(async () => {
+    await service?.close()
+    await door.close()
+    await database.drop()
+  })
+
+  const serve = async (): Promise<FaultyService> =>
+    (service = await serveInTrouble({ databaseUrl: door.urlOf(database.address), waiting: true }))
+
+  const waitingLines = (): number =>
+    service?.lines.filter(({ message }) => message === 'waiting for the database').length ?? 0
+
+  it.each(['closed', 'silent'] as const)(
+    'is waited for: the service says that it is not ready, acknowledges nothing, and heals by itself (%s)',
+    async (state) => {
+      door.set(state)
+      const { url, connect, started, manager } = await serve()
+      await until('the database is waited for', () => waitingLines() === 1)
+      expect(await getJson(`${url}/livez`)).toMatchObject({ status: 200 })
+      const ready = await getJson(`${url}/readyz`)
+      expect(ready).toMatchObject({ status: 503, body: { code: 'not_ready' } })
+      expect(ready.body['error']).toMatch(/^the service is starting: the database (cannot be reached|does not answer)/)
+      expect(await (await fetch(`${url}/metrics`)).text()).toContain('tidemark_database_up 0')
+
+      const refused = await postJson(`${url}/api/balance/snapshot`, documentReport)
+      expect(refused).toMatchObject({ status: 503, body: { success: false, code: 'not_ready' } })
+      expect(refused.headers.get('retry-after')).toBe('1')
+      const socket = connect()
+      let isGreeted = false
+      const greeted = nextEvent(socket, 'connected').finally(() => (isGreeted = true))
+      await nextEvent(socket, 'connect')
+      const answered = nextEvent(socket, 'balance:error')
+      expect(await socket.emitWithAck('balance:update', documentReport)).toMatchObject({ code: 'not_ready' })
+      expect(await answered).toMatchObject({ success: false, code: 'not_ready' })
+      expect(isGreeted).toBe(false)
+
+      door.set('open')
+      await started
+      // The same socket, without connecting again: it is greeted now, and follows the log.
+      expect(await greeted).toMatchObject({ seq: '0' })
+      const pushed = nextEvent(socket, 'balance:snapshot')
+      const saved = await postJson(`${url}/api/balance/snapshot`, documentReport)
+      expect(saved).toMatchObject({ status: 200, body: { success: true } })
+      expect(await getJson(`${url}/readyz`)).toMatchObject({ status: 200, body: { database: 'up' } })
+      expect((await manager.snapshots({ limit: 10, offset: 0 }))?.total).toBe(1)
+      await pushed
+      expect(waitingLines()).toBe(1)
+    },
+  )
+
+  it.each(['closed', 'silent'] as const)('does not hold up a stop (%s)', async (state) => {
+    door.set(state)
+    const { started, close } = await serve()
+    if (state === 'closed') await until('the database is waited for', () => waitingLines() === 1)
+    const startedAt = performance.now()
+    await close()
+    await expect(started).rejects.toMatchObject({ code: 'closed' })
+    expect(performance.now() - startedAt).toBeLessThan(2000)
+    service = null
+  })
+
+  it('fails a library’s start after the time that it gives', async () => {
+    door.set('closed')
+    const config = { chains: [], solvers: [], databaseUrl: door.urlOf(database.address), dataDir: tmpdir() }
+    const manager = new BalanceManager({ config })
+    await expect(manager.start({ databaseWaitMs: 300 })).rejects.toThrow(DatabaseUnavailableError)
+    await expect(manager.saveSnapshot(documentReport)).rejects.toMatchObject({ code: 'not_running' })
+    await manager.close()
+  })
+})
+
+/** The same server as before, in the same place, with one more setting: behind the back of whoever started it. */
+async function restartWith(server: EmbeddedPostgres, setting: string): Promise<ChildProcess> {
+  const about = `/proc/${server.serverPid}`
+  const split = (text: string): string[] => text.split('\0').filter((part) => part !== '')
+  const [command = '', ...args] = split(readFileSync(`${about}/cmdline`, 'utf8'))
+  const env = Object.fromEntries(
+    split(readFileSync(`${about}/environ`, 'utf8')).map((entry) => entry.split(/=(.*)/s, 2)),
+  )
+  const { uid, gid } = statSync(`${about}/cwd/PG_VERSION`)
+  const cwd = readlinkSync(`${about}/cwd`)
+  process.kill(server.serverPid, 'SIGINT')
+  await until('the server is gone', () => !existsSync(join(cwd, 'postmaster.pid')))
+  const child = spawn(command, [...args, '-c', setting], { cwd, env, stdio: 'ignore', uid, gid })
+  await until('the server is there', () =>
+    existsSync(join(server.connection.host, `.s.PGSQL.${server.connection.port}`)),
+  )
+  return child
+}
+
+describe('a database server of one’s own', () => {
+  let folder: string
+  let server: EmbeddedPostgres
+  let door: DatabaseDoor
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
+    server = await startEmbeddedPostgres({ dataDir: folder, logger: silentLogger })
+    door = await openDatabaseDoor(server.connection)
+  })
+
+  afterEach(async () => {
+    await door.close()
+    await server.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const query = async (...statements: string[]): Promise<void> => {
+    const client = new pg.Client(server.connection)
+    await client.connect()
+    for (const statement of statements) await client.query(statement)
+    await client.end()
+  }
+
+  const startOn = async (databaseUrl: string): Promise<void> => {
+    const manager = new BalanceManager({ config: { chains: [], solvers: [], databaseUrl, dataDir: folder } })
+    try {
+      await manager.start({ databaseWaitMs: Infinity })
+    } finally {
+      await manager.close()
+    }
+  }
+
+  it('is not waited for where that does not help: a wrong password, no such database, fsync off', async () => {
+    const rules = join(folder, 'postgres', 'pg_hba.conf')
+    await writeFile(rules, `local all stranger scram-sha-256\n${await readFile(rules, 'utf8')}`)
+    await query(`create role stranger login password 'right'`, 'select pg_reload_conf()')
+    const { database, user } = server.connection
+    const wrong = new URL(door.urlOf({ user: 'stranger', database }))
+    wrong.password = 'canary-wrong'
+    const refusal = startOn(wrong.href)
+    await expect(refusal).rejects.toThrow(ConfigurationError)
+    await expect(refusal).rejects.toThrow(/^DATABASE_URL: .*password authentication failed for user "stranger"/)
+    await expect(refusal).rejects.not.toThrow(/canary/)
+    await expect(startOn(door.urlOf({ user, database: 'nowhere' }))).rejects.toThrow(
+      /database "nowhere" does not exist/,
+    )
+
+    const unsafe = await restartWith(server, 'fsync=off')
+    try {
+      await expect(startOn(door.urlOf(server.connection))).rejects.toThrow(/fsync on, got fsync=off/)
+    } finally {
+      unsafe.kill('SIGINT')
+      await once(unsafe, 'exit')
+    }
+  })
+
+  it('that is a standby is waited for until it takes writes', async () => {
+    await server.stop()
+    await writeFile(join(folder, 'postgres', 'standby.signal'), '')
+    server = await startEmbeddedPostgres({ dataDir: folder, logger: silentLogger })
+    door.moveTo(server.connection)
+    const service = await serveInTrouble({ databaseUrl: door.urlOf(server.connection), waiting: true })
+    try {
+      await until('the standby is waited for', () =>
+        service.lines.some(
+          ({ message, fields }) => message.includes('waiting') && /standby/.test(String(fields['error'])),
+        ),
+      )
+      expect(await getJson(`${service.url}/readyz`)).toMatchObject({
+        status: 503,
+        body: { error: expect.stringContaining('standby') as unknown },
+      })
+      await query('select pg_promote()')
+      await service.started
+      expect(await postJson(`${service.url}/api/balance/snapshot`, documentReport)).toMatchObject({ status: 200 })
+    } finally {
+      await service.close()
+    }
+  })
+})
