@@ -23,13 +23,14 @@ import { requireAddress, requirePosition } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import { formatAmount } from './model/amount.js'
-import type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
-import type { ChainState, EndpointStatus } from './model/chain-state.js'
+import type { BalanceRecord } from './model/balance-record.js'
+import type { ChainState } from './model/chain-state.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import type { SnapshotSeries } from './model/snapshot-series.js'
+import type { ChainSummary, CurrentBalanceView, Health } from './manager/manager-answers.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
@@ -64,11 +65,6 @@ export interface BalanceManagerOptions {
   readonly logger?: Logger | undefined
 }
 
-/** Whether the database can be worked with, and if not, why: in words that may be shown to strangers. */
-export type Health =
-  | { readonly database: 'up'; readonly reason: null }
-  | { readonly database: 'down'; readonly reason: string; readonly error: unknown }
-
 export interface StartOptions {
   /**
    * How long to wait for a database that does not answer: 8 seconds unless told, `Infinity` for ever. Whatever needs the
@@ -81,20 +77,6 @@ const realEnvironment: Environment = {
   clock: systemClock,
   transport: networkTransport,
   openStorage: openPostgresStorage,
-}
-
-export interface ChainSummary {
-  readonly chainId: bigint
-  readonly name: string
-  readonly state: ChainState
-  readonly reason: string | null
-  readonly head: bigint | null
-  readonly processed: bigint | null
-  readonly safe: bigint | null
-  readonly finalized: bigint | null
-  /** Age of the newest processed block. */
-  readonly lagSeconds: number | null
-  readonly endpoints: readonly EndpointStatus[]
 }
 
 export interface ChainMetrics extends ChainCounters {
@@ -116,12 +98,6 @@ export interface ManagerMetrics {
   readonly chains: readonly ChainMetrics[]
   readonly snapshots: { readonly saved: number; readonly queued: number }
   readonly events: { readonly seq: bigint }
-}
-
-/** A balance as the library answers it. */
-export interface CurrentBalanceView extends CurrentBalance {
-  /** The exact amount in whole tokens, or in the smallest unit where the decimals are unknown. */
-  readonly formatted: string
 }
 
 interface Running {

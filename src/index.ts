@@ -3,13 +3,11 @@ export type {
   BalanceManagerConfig,
   BalanceManagerOptions,
   ChainMetrics,
-  ChainSummary,
-  CurrentBalanceView,
-  Health,
   ManagerMetrics,
   StartOptions,
 } from './balance-manager.js'
 export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type { ChainSummary, CurrentBalanceView, Health } from './manager/manager-answers.js'
 export type { ManagerEvents } from './manager/manager-events.js'
 export { apiKeyScopes } from './access/api-key.js'
 export type { ApiKey, ApiKeyScope, StoredApiKey } from './access/api-key.js'
