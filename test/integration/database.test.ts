@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { silentLogger } from '../../src/model/logger.js'
 import { Database, DatabaseUnavailableError } from '../../src/storage/postgres/database.js'
+import { recordLog } from '../support/log-recorder.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
 import { until } from '../support/until.js'
@@ -46,6 +47,25 @@ describe('the database connections', () => {
     } finally {
       await other.close()
     }
+  })
+
+  it('are not made anew for each of many writes that a read-only server refuses', async () => {
+    await database.query({
+      name: 'protect',
+      text: `alter database ${testDatabase.name} set default_transaction_read_only = on`,
+    })
+    const { logger, lines } = recordLog()
+    const other = new Database(testDatabase.address, logger)
+    const beganMs = performance.now()
+    for (let write = 0; write < 50; write += 1) {
+      const refused = other.query({ name: 'write', text: 'create table refused (id int)' })
+      await expect(refused).rejects.toMatchObject({ code: 'database_unavailable', trouble: 'read_only' })
+    }
+    const seconds = Math.ceil((performance.now() - beganMs) / 1000)
+    const renewals = lines.filter(({ message }) => message === 'database connections are made anew')
+    expect(renewals.length).toBeGreaterThan(0)
+    expect(renewals.length).toBeLessThanOrEqual(seconds)
+    await other.close()
   })
 
   it('have our limits and the options of the address', async () => {

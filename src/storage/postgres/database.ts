@@ -37,6 +37,8 @@ const ROLLBACK_TIMEOUT_MS = 3000
 const PING_TIMEOUT_MS = 2000
 /** So long a refused write counts as the database's state, unless one goes through before. */
 const REFUSED_WRITE_MS = 10_000
+/** A server that takes no writes says so at once, to each of many: so often the primary is looked for elsewhere. */
+const SEEK_PRIMARY_MS = 1000
 /** Statements under way have this long when the connections are closed; then they are cut. */
 const CLOSE_TIMEOUT_MS = 3000
 /** For the server to take leave of one connection. */
@@ -108,6 +110,7 @@ export class Database implements Queryable {
   readonly #dedicated = new Set<pg.Client>()
   #refusedWrite: RefusedWrite | null = null
   #outage: DatabaseUnavailableError | null = null
+  #soughtAtMs = Number.NEGATIVE_INFINITY
   #pinging: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
@@ -353,6 +356,11 @@ export class Database implements Queryable {
     // No answer in time: the server is frozen, or the network swallows everything. A standby: the primary is elsewhere.
     const hopeless = trouble === 'read_only' || (trouble === 'silent' && !isAnswered(error))
     if (!hopeless || from !== this.#current) return
+    if (trouble === 'read_only') {
+      const nowMs = performance.now()
+      if (nowMs - this.#soughtAtMs < SEEK_PRIMARY_MS) return
+      this.#soughtAtMs = nowMs
+    }
     this.#logger.warn({ reason: troubleText[trouble], statement }, 'database connections are made anew')
     this.#renew()
   }
