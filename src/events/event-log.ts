@@ -20,10 +20,12 @@ export interface EventLog {
   /** Events with `seq` greater than `after`, oldest first, at most `limit`. */
   read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
   /**
-   * Gives the log another name if it still has this one and ends before `seq`, which somebody has seen in it: the database
-   * was restored, or a standby took over that had not got everything. A `seq` means another event from now on.
+   * Gives the log another name if it still has this one: the database was restored, or a standby took over that had not got
+   * everything, so that a `seq` means another event from now on.
+   *
+   * @param lostSeq somebody has seen this event: only if the log ends before it; null if it has another one in its place
    */
-  rename(log: string, seq: bigint): Promise<EventLogHead>
+  rename(log: string, lostSeq: bigint | null): Promise<EventLogHead>
   /**
    * Calls `onWake` when new events may be there. Only a hint: a reader polls as well, and nothing is lost when no hint comes.
    *

@@ -2,6 +2,7 @@ import type { Clock } from '../model/clock.js'
 import type { LoggedEvent } from '../model/event.js'
 import type { Logger } from '../model/logger.js'
 import { messageOf } from '../model/errors.js'
+import { encodeEvent } from './event-codec.js'
 import type { EventLog, EventLogHead } from './event-log.js'
 
 /** A process reads the log at least this often, whatever hints come. */
@@ -45,6 +46,8 @@ export class EventTailer {
   readonly #breakHandlers = new Set<BreakHandler>()
   #head: EventLogHead | null = null
   #seq = 0n
+  /** The event at `#seq`, once it is known. */
+  #last: LoggedEvent | null = null
   #checkedAtMs = Number.NEGATIVE_INFINITY
   #closed = false
   #wake: (() => void) | null = null
@@ -132,16 +135,25 @@ export class EventTailer {
 
   /** @returns true when a full page came, so that more may be waiting. */
   async #step(): Promise<boolean> {
-    const events = await this.#log.read(this.#seq, PAGE_SIZE)
-    if (events.length === 0) await this.#checkLog()
-    for (const event of events) {
+    const { seq } = this
+    const last = this.#last
+    // The event at our place comes once more: it tells whether this still is the log that was followed.
+    const page = await this.#log.read(seq - 1n, PAGE_SIZE + 1)
+    const known = page.find((event) => event.seq === seq)
+    if (last !== null && known !== undefined && !isSame(last, known)) {
+      this.#goTo(await this.#log.rename(this.logId, null))
+      return false
+    }
+    if (this.#seq === seq) this.#last = known ?? last
+    if (page.at(-1)?.seq === known?.seq) await this.#checkLog()
+    for (const event of page) {
       if (this.#closed) return false
       // Offered while this page was read.
       if (event.seq <= this.#seq) continue
       if (event.seq > this.#seq + 1n) this.#goOnAfter(event.seq - 1n, 'expired')
       this.#handToAll(event)
     }
-    return events.length === PAGE_SIZE
+    return page.length > PAGE_SIZE
   }
 
   /** A log without anything new may be one that has lost what we have seen, and gives out the same numbers again. */
@@ -149,11 +161,15 @@ export class EventTailer {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#checkedAtMs < LOG_CHECK_MS) return
     const { seq, logId } = this
-    let head = await this.#log.head()
+    const head = await this.#log.head()
     // Of several processes that see it one gives the new name, which the others find.
-    if (head.seq < seq) head = await this.#log.rename(logId, seq)
+    this.#goTo(head.seq < seq ? await this.#log.rename(logId, seq) : head)
     this.#checkedAtMs = nowMs
-    if (this.#closed || head.log === logId) return
+  }
+
+  /** Goes on at the head of a log, if it is another one. */
+  #goTo(head: EventLogHead): void {
+    if (this.#closed || head.log === this.logId) return
     this.#logger.warn(
       { seen: this.#seq.toString(), seq: head.seq.toString(), log: head.log },
       'the event log is not the one that was followed: the database was restored, or a standby took over',
@@ -164,12 +180,14 @@ export class EventTailer {
 
   #goOnAfter(seq: bigint, reason: LogBreak): void {
     this.#seq = seq
+    this.#last = null
     for (const handler of this.#breakHandlers) handler(reason)
   }
 
   #handToAll(event: LoggedEvent): void {
     for (const handler of this.#handlers) this.#hand(handler, event)
     this.#seq = event.seq
+    this.#last = event
   }
 
   /** One subscriber's failure is its own: the others still get the event. */
@@ -195,4 +213,9 @@ export class EventTailer {
     })
     this.#wake = null
   }
+}
+
+function isSame(one: LoggedEvent, other: LoggedEvent): boolean {
+  if (one.type === 'snapshot.saved') return other.type === 'snapshot.saved' && other.data.id === one.data.id
+  return one.type === other.type && encodeEvent(one) === encodeEvent(other)
 }

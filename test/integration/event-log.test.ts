@@ -176,6 +176,24 @@ describe('the event log', () => {
     ])
   })
 
+  it('lets a tailer see that the log lost its end although it has grown past the place since', async () => {
+    const { tailer, seen } = await startTailer()
+    const breaks: unknown[] = []
+    tailer.onBreak((reason) => breaks.push([reason, tailer.seq]))
+    await append(['a', 'b', 'c', 'd'])
+    await until('four events are seen', () => seen.length === 4)
+    await database.transaction(async (transaction) => {
+      await transaction.query({ name: 'lose', text: 'delete from tidemark.event where seq > 2' })
+      await transaction.query({ name: 'back', text: 'update tidemark.event_log set seq = 2' })
+      await appendEvents(transaction, ['e', 'f', 'g'].map(event))
+    })
+    await until('the tailer knows', () => breaks.length > 0)
+    expect(breaks).toEqual([['log_changed', 5n]])
+    await append(['another'])
+    await until('the new event is seen', () => seen.length === 5)
+    expect(seen.map(reasonOf)).toEqual(['a', 'b', 'c', 'd', 'another'])
+  })
+
   it('lets a tailer say that events were deleted before it read them', async () => {
     const { tailer, seen } = await startTailer()
     const breaks: unknown[] = []
