@@ -45,8 +45,8 @@ export class EventFeed {
   readonly #logger: Logger
   #recent = new RecentEvents()
   #stored: StoredPages
-  /** How often events were passed over: who was being sent what came before cannot go on. */
-  #breaks = 0
+  /** When events were passed over last: whoever was being sent what came before it cannot go on. */
+  #break: { readonly reason: ResyncReason } | null = null
   /** Sockets that get every event when it happens. */
   readonly #live = new Set<Socket>()
   /** Sockets whose place in the log this process has not reached yet: another process served them before. */
@@ -131,18 +131,18 @@ export class EventFeed {
   }
 
   async #attach(socket: Socket, { since, log }: ResumePoint): Promise<void> {
-    const breaks = this.#breaks
+    const lastBreak = this.#break
     if (since === null) return this.#attachAtHead(socket, null)
     if (log !== null && log !== this.#events.logId) return this.#attachAtHead(socket, 'log_changed')
     if (since > this.#events.seq && !(await this.#isStored(since))) return this.#attachAtHead(socket, 'ahead_of_log')
     if (this.#sent - since > REPLAY_MAX) return this.#attachAtHead(socket, 'too_far_behind')
     this.#greet(socket, since)
-    await this.#replay(socket, since, breaks)
+    await this.#replay(socket, since, lastBreak)
   }
 
   /** Everybody is told to read the lists anew: what comes next does not follow on what was sent. */
   #startAnew(reason: ResyncReason): void {
-    this.#breaks += 1
+    this.#break = { reason }
     this.#pending = []
     this.#recent = new RecentEvents()
     this.#stored = this.#openPages()
@@ -173,16 +173,16 @@ export class EventFeed {
     return event?.seq === seq
   }
 
-  async #replay(socket: Socket, since: bigint, breaks: number): Promise<void> {
+  async #replay(socket: Socket, since: bigint, lastBreak: { readonly reason: ResyncReason } | null): Promise<void> {
     let position = since
     while (socket.connected) {
-      if (breaks !== this.#breaks) return this.#resync(socket, 'log_changed')
+      if (this.#break !== null && this.#break !== lastBreak) return this.#resync(socket, this.#break.reason)
       const missing = this.#sent - position
       if (missing === 0n) return this.#goLive(socket)
       if (missing < 0n) return void this.#ahead.set(socket, position)
       if (missing > REPLAY_MAX) return this.#resync(socket, 'too_far_behind')
       const known = this.#recent.after(position, REPLAY_STEP) ?? (await this.#stored.after(position))
-      if (breaks !== this.#breaks) continue
+      if (this.#break !== lastBreak) continue
       const step = firstBytes(known)
       const last = step.at(-1)
       if (last === undefined || step[0]?.seq !== position + 1n) return this.#resync(socket, 'expired')
