@@ -67,7 +67,7 @@ function report(url: string): Promise<ReportFigures> {
   return clients<ReportFigures>({ kind: 'report', url, sockets: 20, inFlight: 256, seconds: SECONDS })
 }
 
-async function measureIdle(url: string, pid: number): Promise<SocketFigures['idle']> {
+export async function measureIdle(url: string, pid: number): Promise<SocketFigures['idle']> {
   // What the first connections cost once is not counted.
   const first = await openIdle(url, 100)
   await first.close()
@@ -94,7 +94,7 @@ async function openIdle(url: string, sockets: number): Promise<{ connections: nu
 }
 
 /** The same load without and with a reader that does not read, and what more there is of memory at the most. */
-async function measureStuck(url: string, pid: number): Promise<SocketFigures['stuck']> {
+export async function measureStuck(url: string, pid: number): Promise<SocketFigures['stuck']> {
   const load = { kind: 'stuck', url, ...STUCK_READER_LOAD } as const
   await mostKib(pid, clients<StuckFigures>({ ...load, stuck: 0 }))
   const without = await mostKib(pid, clients<StuckFigures>({ ...load, stuck: 0 }))

@@ -9,6 +9,8 @@ export const TAIL_POLL_MS = 250
 /** Events per read: bounds the memory of one step. */
 const PAGE_SIZE = 1000
 const RETRY_MS_MAX = 5000
+/** Of failures in a row one in so many is told: about one a minute. */
+const TOLD_EVERY = 12
 
 export interface EventTailerOptions {
   readonly log: EventLog
@@ -101,7 +103,9 @@ export class EventTailer {
         if (more) continue
       } catch (error) {
         failures += 1
-        this.#logger.warn({ error: messageOf(error), failures }, 'event log could not be read, trying again')
+        // An outage is worth a line when it begins, and one now and then.
+        const level = failures % TOLD_EVERY === 1 ? 'warn' : 'debug'
+        this.#logger[level]({ error: messageOf(error), failures }, 'event log could not be read, trying again')
       }
       if (!this.#woken || failures > 0) await this.#pause(failures)
     }
