@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../src/model/logger.js'
 import { startEmbeddedPostgres } from '../src/storage/postgres/embedded/start-embedded-postgres.js'
 import { runService, temporaryFolder } from '../test/support/service.js'
+import type { Listening } from './one-insert-server.js'
 import { median } from './quantile.js'
 import type { ClientTask, ReportFigures, StuckFigures, WatchFigures } from './socket-clients.js'
 
@@ -156,7 +157,7 @@ async function withPlainServer<Result>(databaseUrl: string, work: (url: string) 
     env: { ...process.env, DATABASE_URL: databaseUrl },
   })
   try {
-    return await work((await answerOf<{ readonly url: string }>(child)).url)
+    return await work((await answerOf<Listening>(child)).url)
   } finally {
     child.kill()
     await once(child, 'exit')
