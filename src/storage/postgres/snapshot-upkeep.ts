@@ -3,6 +3,9 @@ import type { Database, Queryable, Statement } from './database.js'
 import { dropSums, restoreSums, rollUpSeqs } from './rollup-statements.js'
 import type { TimeRange } from './rollup-statements.js'
 
+/** Rows that one statement deletes. */
+const DELETED_ROWS_MAX = 50_000
+
 /** Upkeep of snapshots and events in PostgreSQL. */
 export class PostgresSnapshotUpkeep implements SnapshotUpkeep {
   readonly #database: Database
@@ -112,8 +115,19 @@ function oldestMinutes(days: number, from: Date | null, limit: number): Statemen
   }
 }
 
+/** In parts, because a single minute may hold more than one statement can delete in its time. */
 async function deleteSnapshots(transaction: Queryable, range: TimeRange): Promise<number> {
-  const rows = await transaction.query<{ deleted: string }>({
+  let total = 0
+  for (;;) {
+    const rows = await transaction.query<{ deleted: string }>(deletePart(range))
+    const deleted = Number(rows[0]?.deleted ?? 0)
+    total += deleted
+    if (deleted < DELETED_ROWS_MAX) return total
+  }
+}
+
+function deletePart({ from, end }: TimeRange): Statement {
+  return {
     name: 'delete-snapshots',
     text: `
       with kept as (
@@ -121,15 +135,16 @@ async function deleteSnapshots(transaction: Queryable, range: TimeRange): Promis
           (select rolled_up_seq + 1 from tidemark.snapshot_upkeep),
           (select coalesce((select min(seq) from tidemark.event), seq + 1) from tidemark.event_log)
         ) as seq
+      ), part as (
+        select snapshot.seq from tidemark."BalanceSnapshot" as snapshot
+        where ts >= $1 and ts < $2 and snapshot.seq < (select seq from kept)
+        limit $3
       ), deleted as (
-        delete from tidemark."BalanceSnapshot" as snapshot using kept
-        where snapshot.ts >= $1 and snapshot.ts < $2 and snapshot.seq < kept.seq
-        returning 1
+        delete from tidemark."BalanceSnapshot" as snapshot using part where snapshot.seq = part.seq returning 1
       )
       select count(*) as deleted from deleted`,
-    values: [range.from, range.end],
-  })
-  return Number(rows[0]?.deleted ?? 0)
+    values: [from, end, DELETED_ROWS_MAX],
+  }
 }
 
 function min(a: bigint, b: bigint): bigint {
