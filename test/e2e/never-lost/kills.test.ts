@@ -21,7 +21,7 @@ describe('snapshots through a kill of the service', () => {
 
   it(
     'loses nothing that it acknowledged when it is killed under load, alone or with its processes or with its database',
-    { timeout: longTimeoutMs },
+    { timeout: longTimeoutMs * 2 },
     async () => {
       const random = createRandom(SEED)
       const service = await scene.addService()

@@ -125,5 +125,5 @@ export class Reporter {
 
 /** True for a refusal that no repetition changes. */
 function isFinal(code: string): boolean {
-  return !['overloaded', 'rate_limited', 'closed', 'not_ready'].includes(code)
+  return !['overloaded', 'rate_limited', 'closed', 'not_ready', 'storage_unavailable'].includes(code)
 }

@@ -18,7 +18,7 @@ export interface Sender {
   close(): void
 }
 
-/** Codes by which the service says that nothing is stored. With every other one it may be. */
+/** Codes by which the service says that nothing is stored. With another one it may be, unless the details say so. */
 const definite = new Set([
   'invalid_snapshot',
   'invalid_json',
@@ -34,6 +34,7 @@ const definite = new Set([
 interface Refusal {
   readonly success: false
   readonly code: string
+  readonly details?: { readonly stored?: unknown }
 }
 
 /** Reads the answer to a report, `null` for one that is not an answer. */
@@ -43,6 +44,6 @@ export function readAnswer(answer: unknown): Attempt | null {
     const { id, timestamp } = ('data' in answer ? answer.data : answer) as { id?: unknown; timestamp?: unknown }
     return typeof id === 'string' && typeof timestamp === 'string' ? { kind: 'acknowledged', id, timestamp } : null
   }
-  const { code } = answer as Refusal
-  return definite.has(code) ? { kind: 'refused', code } : { kind: 'unknown', reason: code }
+  const { code, details } = answer as Refusal
+  return definite.has(code) || details?.stored === 'no' ? { kind: 'refused', code } : { kind: 'unknown', reason: code }
 }

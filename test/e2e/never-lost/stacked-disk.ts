@@ -51,6 +51,11 @@ export class StackedDisk {
     }
   }
 
+  /** Puts everything that was written so far on the drive for good, also on one that lies. */
+  async flush(): Promise<void> {
+    for (const path of this.#mounted.toReversed()) await run('sync', ['--file-system', path])
+  }
+
   /**
    * What the drive holds at this moment, as an image; nobody may write meanwhile.
    *

@@ -16,6 +16,6 @@ export function tellResult(
 ): void {
   if (process.env['TIDEMARK_TEST_LONG'] !== '1') return
   const { history, ...told } = facts
-  const connections = history.viewers.map(({ watches }) => watches.length)
+  const connections = history.viewers.map(({ watches }) => watches.filter(({ greeted }) => greeted !== null).length)
   console.log(`${name}: ${JSON.stringify({ ...told, stored: history.stored.rows.length, connections })}`)
 }
