@@ -169,9 +169,13 @@ class Store {
     while ((await this.upkeep.pruneEvents(30, limit)) !== 0);
     const days = (Date.now() - cutoff.getTime()) / DAY_MS
     let from: Date | null = null
-    do {
-      from = (await this.upkeep.pruneSnapshots(days, from, limit))?.next ?? null
-    } while (from !== null)
+    for (;;) {
+      const progress = await this.upkeep.pruneSnapshots(days, from, limit)
+      if (progress?.next === null) break
+      // The sums are behind what may go.
+      if (progress === null) await this.upkeep.rollUp(limit)
+      else from = progress.next
+    }
     await this.#checkPruned(new Date(Math.floor(cutoff.getTime() / MINUTE_MS) * MINUTE_MS))
   }
 
