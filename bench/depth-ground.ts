@@ -16,8 +16,8 @@ export const SPREAD_DAYS = 122
 /** Days for which there are events: retention has taken the older ones. */
 const EVENT_DAYS = 30
 const CHUNK_ROWS = 250_000
-/** Seqs per step while the ground is laid; a service takes smaller steps. */
-const ROLL_UP_SEQS = 20_000
+/** Seqs per step, as a service takes them. */
+const ROLL_UP_SEQS = 5000
 
 /** A server of its own with many snapshots in it. */
 export interface DepthGround {

@@ -10,10 +10,11 @@ import type { Live } from './live.js'
 import { measureMemory } from './memory.js'
 import { measurePeers } from './peers.js'
 import { median, quantile } from './quantile.js'
+import { measureSockets } from './sockets.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
 
-const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth'] as const
+const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth', 'sockets'] as const
 type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
@@ -55,6 +56,8 @@ function measurePart(part: Part): Promise<unknown> {
       return measureGaps()
     case 'memory':
       return measureMemory(10_000, 90)
+    case 'sockets':
+      return measureSockets()
     case 'depth':
       return measureDepth(Number(values.rows))
     case 'peers':

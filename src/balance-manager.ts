@@ -1,10 +1,8 @@
 import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
-import type { ChainCounters } from './chain-worker.js'
 import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
-import type { LedgerStanding } from './ledger/chain-ledger.js'
 import type { CoverageInterval } from './ledger/ledger-store.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
@@ -19,18 +17,18 @@ import {
 } from './manager/manager-errors.js'
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
+import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
 import { requireAddress, requirePosition } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import { formatAmount } from './model/amount.js'
 import type { BalanceRecord } from './model/balance-record.js'
-import type { ChainState } from './model/chain-state.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import type { SnapshotSeries } from './model/snapshot-series.js'
-import type { ChainSummary, CurrentBalanceView, Health } from './manager/manager-answers.js'
+import type { CurrentBalanceView, Health } from './manager/manager-answers.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
@@ -73,31 +71,13 @@ export interface StartOptions {
   readonly databaseWaitMs?: number | undefined
 }
 
+/** Work under way has this long to reach the database when the manager closes. */
+const CLOSE_TIMEOUT_MS = 10_000
+
 const realEnvironment: Environment = {
   clock: systemClock,
   transport: networkTransport,
   openStorage: openPostgresStorage,
-}
-
-export interface ChainMetrics extends ChainCounters {
-  readonly chainId: bigint
-  readonly state: ChainState
-  readonly head: bigint | null
-  readonly processed: bigint | null
-  readonly lagSeconds: number | null
-  readonly positions: number
-  /** Positions by how their newest blocks are known; `unseen` ones cannot be read at the moment. */
-  readonly standing: LedgerStanding
-  readonly rpcRequests: Readonly<Record<string, number>>
-  readonly rpcErrors: Readonly<Record<string, number>>
-}
-
-export interface ManagerMetrics {
-  /** At `down` the numbers that only the database knows are null. */
-  readonly database: 'up' | 'down'
-  readonly chains: readonly ChainMetrics[]
-  readonly snapshots: { readonly saved: number; readonly queued: number }
-  readonly events: { readonly seq: bigint }
 }
 
 interface Running {
@@ -187,11 +167,11 @@ export class BalanceManager {
       throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
       const tailer = new EventTailer({ log: storage.events, clock, logger: logger.child({ component: 'events' }) })
-      const onCommitted = (): void => tailer.wake()
+      const onCommitted = (events: readonly LoggedEvent[] = []): void => tailer.offer(events)
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
-        onCommitted,
+        onCommitted: (events) => tailer.offer(events),
         clock,
       })
       const upkeep = new UpkeepWorker({
@@ -485,10 +465,13 @@ export class BalanceManager {
     await this.#starting?.catch(() => undefined)
     const running = this.#running
     if (running === null) return
+    // What still waits for a database that does not answer is cut off: it was not acknowledged.
+    const callOff = this.#environment.clock.schedule(CLOSE_TIMEOUT_MS, () => void running.storage.close())
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.upkeep.close()
     await running.tailer.close()
+    callOff()
     this.#running = null
     await running.storage.close()
     this.#logger.info({}, 'balance manager closed')

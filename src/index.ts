@@ -1,14 +1,9 @@
 export { BalanceManager } from './balance-manager.js'
-export type {
-  BalanceManagerConfig,
-  BalanceManagerOptions,
-  ChainMetrics,
-  ManagerMetrics,
-  StartOptions,
-} from './balance-manager.js'
+export type { BalanceManagerConfig, BalanceManagerOptions, StartOptions } from './balance-manager.js'
 export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
-export type { ChainSummary, CurrentBalanceView, Health } from './manager/manager-answers.js'
+export type { CurrentBalanceView, Health } from './manager/manager-answers.js'
 export type { ManagerEvents } from './manager/manager-events.js'
+export type { ChainMetrics, ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
 export { apiKeyScopes } from './access/api-key.js'
 export type { ApiKey, ApiKeyScope, StoredApiKey } from './access/api-key.js'
 export type { ApiKeyStore, KeyInForce, KeysInForce } from './access/api-key-store.js'

@@ -40,7 +40,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
-  manager: { may: ['model', 'events', 'storage'] },
+  manager: { may: ['model', 'events', 'ledger', 'storage', 'chain-worker.ts'] },
   'balance-manager.ts': {
     may: [
       'manager',

@@ -64,7 +64,7 @@ function describedAnswer(error: TidemarkError, code: ErrorCode): ErrorAnswer {
   const details = wireDetails(error.details)
   return {
     status,
-    retryAfterSeconds: status === 503 ? retryAfterSeconds(error) : null,
+    retryAfterSeconds: status === 503 || status === 429 ? retryAfterSeconds(error) : null,
     body: { success: false, error: error.message, code, ...(details === null ? {} : { details }) },
     expected: code !== 'internal',
   }

@@ -16,6 +16,7 @@ export const errorStatus = {
   idempotency_conflict: 409,
   body_too_large: 413,
   unsupported_media_type: 415,
+  rate_limited: 429,
   headers_too_large: 431,
   internal: 500,
   overloaded: 503,
@@ -24,6 +25,7 @@ export const errorStatus = {
   not_ready: 503,
   closed: 503,
   not_running: 503,
+  too_many_connections: 503,
 } as const
 
 /** A code of the table above. */

@@ -93,6 +93,7 @@ function errorsOf(route: Route): readonly ErrorCode[] {
     ...(hasBody ? (['invalid_json', 'body_too_large', 'unsupported_media_type'] as const) : []),
     ...(route.scope === null ? [] : (['unauthorized', 'forbidden'] as const)),
     ...route.errors,
+    'rate_limited',
     'internal',
     ...(route.scope === null ? [] : (['unavailable', 'closed'] as const)),
   ]

@@ -5,6 +5,9 @@ import type { ErrorCode } from './error-codes.js'
 /** What a key must allow; null: the route is open. */
 export type RouteScope = 'read' | 'write'
 
+/** What a request counts against. */
+export type RouteLimit = 'requests' | 'snapshots'
+
 export type RouteMethod = 'GET' | 'POST' | 'DELETE'
 
 /** Part of a request that comes as named texts. */
@@ -39,6 +42,8 @@ export interface Route<Params = unknown, Query = unknown, Body = unknown, Answer
   readonly tag: 'snapshots' | 'chains' | 'watch list' | 'balances' | 'service'
   readonly summary: string
   readonly scope: RouteScope | null
+  /** `requests` when absent. */
+  readonly limit?: RouteLimit
   readonly params: ParameterSchema<Params>
   readonly query: ParameterSchema<Query>
   /** What the server checks; `anything` where the core checks the body itself. */

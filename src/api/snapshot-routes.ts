@@ -72,6 +72,7 @@ export const saveSnapshot: Route<unknown, unknown, unknown, SnapshotSavedAnswer>
   tag: 'snapshots',
   summary: 'Save a balance snapshot',
   scope: 'write',
+  limit: 'snapshots',
   params: noParameters,
   query: noParameters,
   body: anything,

@@ -22,10 +22,6 @@ export class Emitter<Events extends object> {
       }
     }
   }
-
-  clear(): void {
-    this.#listeners.clear()
-  }
 }
 
 /** Lets an error of the user's own code reach the place where uncaught errors are told. */

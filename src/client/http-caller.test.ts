@@ -154,6 +154,15 @@ describe('a request', () => {
   })
 })
 
+describe('a report that cannot be sent', () => {
+  it('is refused by the promise, as everything else', async () => {
+    const { url, requests } = await serve([nothing])
+    const failed = clientOf(url).saveSnapshot({ onchain: { eth: Infinity }, onsite: { eth: 1 } })
+    await expect(failed).rejects.toMatchObject({ code: 'invalid_snapshot' })
+    expect(requests).toEqual([])
+  })
+})
+
 describe('a list', () => {
   it('is read page by page, and not for ever', async () => {
     const { url } = await serve([

@@ -1,7 +1,12 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer } from 'node:net'
+
+import { afterEach, describe, expect, it, vi } from 'vitest'
 
 import { greet, startPlayedService } from '../../test/support/played-service.js'
 import type { PlayedService } from '../../test/support/played-service.js'
+import { until } from '../../test/support/until.js'
 import type { Reporter } from './index.js'
 import { createClient } from './index.js'
 
@@ -158,5 +163,42 @@ describe('a connection', () => {
       })
     })
     expect(errors).toEqual(['timeout'])
+  })
+
+  it('is given up and tried again when nobody answers at the other end, and left when it is closed', async () => {
+    const sockets = new Set<Socket>()
+    let opened = 0
+    const silent = createServer((socket) => {
+      opened += 1
+      sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => sockets.delete(socket))
+      socket.resume()
+    }).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    closers.push(async () => (silent.close(), await once(silent, 'close')))
+    const { port } = silent.address() as AddressInfo
+    const client = createClient({ url: `http://127.0.0.1:${port}`, connectTimeoutMs: 50, retryFirstMs: 1 })
+    const reporter = client.reporter()
+    const report1 = reporter.report(report(1)).catch((error: unknown) => error)
+    await until('it has tried again', () => opened >= 3)
+    await client.close()
+    expect(await report1).toMatchObject({ code: 'closed', outcome: 'not_stored' })
+    await until('it has left', () => sockets.size === 0)
+  })
+
+  it('can be closed by whoever hears of it, and begins no pause then', async () => {
+    const service = await serve(Array.from({ length: 3 }, () => refused('overloaded', { retryAfterMs: 60_000 })))
+    const setTimer = vi.spyOn(globalThis, 'setTimeout')
+    for (const name of ['state', 'retry'] as const) {
+      const client = createClient({ url: service.url })
+      const reporter = client.reporter()
+      reporter.on(name, () => void client.close())
+      await reporter.report(report(1)).catch((error: unknown) => expect(error).toMatchObject({ code: 'closed' }))
+      expect(reporter.state).toBe('closed')
+    }
+    const pauses = setTimer.mock.calls.filter(([, delayMs]) => delayMs === 60_000)
+    setTimer.mockRestore()
+    expect(pauses).toEqual([])
   })
 })

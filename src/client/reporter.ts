@@ -220,7 +220,7 @@ export class Reporter {
 
   /** Sends nothing for as long as the service asks, or longer after each refusal. */
   #rest(error: TidemarkApiError): void {
-    if (this.#pause !== undefined) return
+    if (this.#pause !== undefined || this.state === 'closed') return
     this.#refusals += 1
     const waitMs = Math.max(backoffMs(this.#backoff, this.#refusals), error.retryAfterMs ?? 0)
     this.#pause = setTimeout(() => {

@@ -167,9 +167,9 @@ export class RestClient {
   }
 
   /** Saves one report. It is sent again with the same key while the service is busy: stored once all the same. */
-  saveSnapshot(report: ReportInput, options: SaveOptions = {}): Promise<SnapshotSavedAnswer> {
+  async saveSnapshot(report: ReportInput, options: SaveOptions = {}): Promise<SnapshotSavedAnswer> {
     const { idempotencyKey = newIdempotencyKey(), ...callOptions } = options
-    return this.#call<SnapshotSavedAnswer>(
+    return await this.#call<SnapshotSavedAnswer>(
       { method: 'POST', path: '/api/balance/snapshot', body: fixReport(report).body, idempotencyKey },
       callOptions,
     )

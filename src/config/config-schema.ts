@@ -37,6 +37,9 @@ export interface CheckedInput {
   readonly allowUnauthenticated?: boolean | undefined
   readonly publicRead?: boolean | undefined
   readonly corsOrigins?: readonly string[] | undefined
+  readonly maxConnections?: number | undefined
+  readonly maxConnectionsPerAddress?: number | undefined
+  readonly snapshotsPerSecond?: number | undefined
   readonly snapshotRetentionDays?: number | undefined
   readonly eventRetentionDays?: number | undefined
   readonly logLevel?: LogLevel | undefined
@@ -182,6 +185,9 @@ export const configSchema: z.ZodType<CheckedInput> = z.strictObject({
   allowUnauthenticated: z.boolean().optional(),
   publicRead: z.boolean().optional(),
   corsOrigins: list(origin, { max: settingLimits.corsOrigins }).transform(distinct).optional(),
+  maxConnections: integer(settingLimits.maxConnections).optional(),
+  maxConnectionsPerAddress: integer(settingLimits.maxConnections).optional(),
+  snapshotsPerSecond: integer(settingLimits.snapshotsPerSecond).optional(),
   snapshotRetentionDays: integer(settingLimits.retentionDays).optional(),
   eventRetentionDays: integer(settingLimits.retentionDays).optional(),
   logLevel: z

@@ -51,6 +51,12 @@ export interface Config {
   readonly publicRead: boolean
   /** Exact origins, `scheme://host[:port]`. */
   readonly corsOrigins: readonly string[]
+  /** Socket.IO connections at a time. */
+  readonly maxConnections: number
+  /** Of them, from one address beyond this machine. */
+  readonly maxConnectionsPerAddress: number
+  /** Snapshots a second of one key and of one address; null: as fits the caller. */
+  readonly snapshotsPerSecond: number | null
   /** By `ts`; 0: for ever. */
   readonly snapshotRetentionDays: number
   /** 0: for ever. */

@@ -41,6 +41,9 @@ export interface TidemarkConfigInput {
   allowUnauthenticated?: boolean | undefined
   publicRead?: boolean | undefined
   corsOrigins?: string | readonly string[] | undefined
+  maxConnections?: number | undefined
+  maxConnectionsPerAddress?: number | undefined
+  snapshotsPerSecond?: number | undefined
   /** Days for which snapshots are kept, by their `ts`; 0 keeps them for ever. */
   snapshotRetentionDays?: number | undefined
   /** Days for which the event log is kept; 0 keeps it for ever. */

@@ -144,6 +144,18 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
       ['https://ops.example', 'http://localhost:5173'],
     ],
   ],
+  MAX_CONNECTIONS: [
+    ['', (config) => config.maxConnections, 10_000],
+    ['1', (config) => config.maxConnections, 1],
+  ],
+  MAX_CONNECTIONS_PER_ADDRESS: [
+    ['', (config) => config.maxConnectionsPerAddress, 500],
+    ['2000', (config) => config.maxConnectionsPerAddress, 2000],
+  ],
+  SNAPSHOTS_PER_SECOND: [
+    ['', (config) => config.snapshotsPerSecond, null],
+    ['2500', (config) => config.snapshotsPerSecond, 2500],
+  ],
   SNAPSHOT_RETENTION_DAYS: [
     ['', (config) => config.snapshotRetentionDays, 0],
     ['0', (config) => config.snapshotRetentionDays, 0],
@@ -251,6 +263,15 @@ const bad: Record<string, [text: string, given: string][]> = {
     ['https://ops.example,null', '(not a URL) (item 2)'],
     ['ops.example', '(not a URL) (item 1)'],
     ['https://u:KEY@ops.example', 'https://ops.example/… (item 1)'],
+  ],
+  MAX_CONNECTIONS: [
+    ['0', '0'],
+    ['many', '"many"'],
+  ],
+  MAX_CONNECTIONS_PER_ADDRESS: [['-5', '-5']],
+  SNAPSHOTS_PER_SECOND: [
+    ['0', '0'],
+    ['1.5', '"1.5"'],
   ],
   SNAPSHOT_RETENTION_DAYS: [
     ['36501', '36501'],

@@ -25,6 +25,8 @@ export const settingDefaults = {
   host: '127.0.0.1',
   port: 3000,
   logLevel: 'info',
+  maxConnections: 10_000,
+  maxConnectionsPerAddress: 500,
   syncIntervalMs: 300_000,
   snapshotRetentionDays: 0,
   eventRetentionDays: 30,
@@ -47,6 +49,8 @@ export const settingLimits = {
   pollIntervalMs: { min: 50, max: 3_600_000 },
   syncIntervalMs: { min: 1_000, max: 86_400_000 },
   agreement: { min: 1, max: 16 },
+  maxConnections: { min: 1, max: 1_000_000 },
+  snapshotsPerSecond: { min: 1, max: 1_000_000 },
   retentionDays: { min: 0, max: 36_500 },
 } as const
 
@@ -245,6 +249,38 @@ export const processSettings: readonly Setting[] = [
     example: 'https://ops.example.com',
   },
   {
+    variable: 'MAX_CONNECTIONS',
+    key: 'maxConnections',
+    kind: 'integer',
+    shown: 'text',
+    expected: plainRangeText(settingLimits.maxConnections),
+    meaning: 'Socket.IO connections at a time. One API key may hold four fifths of them.',
+    defaultText: String(settingDefaults.maxConnections),
+    example: '20000',
+  },
+  {
+    variable: 'MAX_CONNECTIONS_PER_ADDRESS',
+    key: 'maxConnectionsPerAddress',
+    kind: 'integer',
+    shown: 'text',
+    expected: plainRangeText(settingLimits.maxConnections),
+    meaning:
+      'Socket.IO connections at a time from one address (of IPv6, one /64 network). Loopback addresses do not count. Headers such as `X-Forwarded-For` are not believed.',
+    defaultText: String(settingDefaults.maxConnectionsPerAddress),
+    example: '2000',
+  },
+  {
+    variable: 'SNAPSHOTS_PER_SECOND',
+    key: 'snapshotsPerSecond',
+    kind: 'integer',
+    shown: 'text',
+    expected: plainRangeText(settingLimits.snapshotsPerSecond),
+    meaning:
+      'Snapshots a second of one API key, and of one address beyond this machine, over REST and Socket.IO together; without keys, of each connection from this machine. Twice as many may come at once.',
+    defaultText: '1000; 5000 from this machine without keys',
+    example: '2500',
+  },
+  {
     variable: 'SNAPSHOT_RETENTION_DAYS',
     key: 'snapshotRetentionDays',
     kind: 'integer',
@@ -277,6 +313,10 @@ export const processSettings: readonly Setting[] = [
     example: 'debug',
   },
 ]
+
+function plainRangeText({ min, max }: { min: number; max: number }): string {
+  return `an integer from ${min} to ${max}`
+}
 
 function rangeText(unit: string, { min, max }: { min: number; max: number }): string {
   return `an integer from ${min} to ${max}, in ${unit}`

@@ -9,6 +9,8 @@ export const TAIL_POLL_MS = 250
 /** Events per read: bounds the memory of one step. */
 const PAGE_SIZE = 1000
 const RETRY_MS_MAX = 5000
+/** Of failures in a row one in so many is told: about one a minute. */
+const TOLD_EVERY = 12
 
 export interface EventTailerOptions {
   readonly log: EventLog
@@ -66,6 +68,18 @@ export class EventTailer {
     return () => this.#handlers.delete(handler)
   }
 
+  /**
+   * Hands out events that this process has just committed, as far as they come next: they need not be read back then. The
+   * rest, and what others committed in between, is read.
+   */
+  offer(events: readonly LoggedEvent[]): void {
+    for (const event of events) {
+      if (this.#closed || this.#running === null || event.seq !== this.#seq + 1n) return this.wake()
+      this.#handToAll(event)
+    }
+    if (events.length === 0) this.wake()
+  }
+
   /** Reads now instead of at the next poll. */
   wake(): void {
     this.#woken = true
@@ -89,7 +103,9 @@ export class EventTailer {
         if (more) continue
       } catch (error) {
         failures += 1
-        this.#logger.warn({ error: messageOf(error), failures }, 'event log could not be read, trying again')
+        // An outage is worth a line when it begins, and one now and then.
+        const level = failures % TOLD_EVERY === 1 ? 'warn' : 'debug'
+        this.#logger[level]({ error: messageOf(error), failures }, 'event log could not be read, trying again')
       }
       if (!this.#woken || failures > 0) await this.#pause(failures)
     }
@@ -100,10 +116,15 @@ export class EventTailer {
     const events = await this.#log.read(this.#seq, PAGE_SIZE)
     for (const event of events) {
       if (this.#closed) return false
-      for (const handler of this.#handlers) this.#hand(handler, event)
-      this.#seq = event.seq
+      // Offered while this page was read.
+      if (event.seq > this.#seq) this.#handToAll(event)
     }
     return events.length === PAGE_SIZE
+  }
+
+  #handToAll(event: LoggedEvent): void {
+    for (const handler of this.#handlers) this.#hand(handler, event)
+    this.#seq = event.seq
   }
 
   /** One subscriber's failure is its own: the others still get the event. */

@@ -6,6 +6,7 @@ import type { BalanceManager, Logger } from '../index.js'
 import { createApp } from './http/create-app.js'
 import { createHostCheck } from './host-allowed.js'
 import { KeyRing } from './key-ring.js'
+import { ServerLimits } from './limits/server-limits.js'
 import { ListenError } from './listen-error.js'
 import { measureRequests } from './metrics/measure-requests.js'
 import { ServerMetrics } from './metrics/server-metrics.js'
@@ -15,8 +16,6 @@ import { SocketServer } from './realtime/socket-server.js'
 import { refuseExposure } from './refuse-exposure.js'
 import { addRoutes } from './routes/add-routes.js'
 
-/** Socket.IO connections at a time. */
-const CONNECTIONS_MAX = 5000
 /** TCP connections for REST besides those of Socket.IO. */
 const REST_CONNECTIONS_MAX = 1000
 /** Requests under way have this long to finish when the server closes; then they are cut. */
@@ -26,7 +25,8 @@ const CLOSE_TIMEOUT_MS = 3000
 export type ServerConfig = Pick<
   Config,
   'host' | 'port' | 'apiKeys' | 'allowUnauthenticated' | 'publicRead' | 'corsOrigins'
->
+> &
+  Partial<Pick<Config, 'maxConnections' | 'maxConnectionsPerAddress' | 'snapshotsPerSecond'>>
 
 export interface ServerOptions {
   /** Started, or about to be: until then whatever needs it is refused. The server does not close it. */
@@ -50,15 +50,23 @@ export interface TidemarkServer {
  * @throws {ConfigurationError} for a host that others can reach while there is no API key.
  */
 export async function createServer(options: ServerOptions): Promise<TidemarkServer> {
-  const { manager, config, logger, connectionsMax = CONNECTIONS_MAX } = options
+  const { manager, config, logger } = options
   const keys = await openKeyRing(options)
   const metrics = new ServerMetrics(manager, logger)
+  const limits = new ServerLimits(
+    {
+      connectionsMax: options.connectionsMax ?? config.maxConnections,
+      connectionsPerAddressMax: config.maxConnectionsPerAddress,
+      snapshotsPerSecond: config.snapshotsPerSecond,
+    },
+    metrics,
+  )
   const hostCheck = createHostCheck(config.host, keys)
   const app = await createApp({ corsOrigins: config.corsOrigins, hostCheck, logger })
-  app.server.maxConnections = connectionsMax + REST_CONNECTIONS_MAX
+  app.server.maxConnections = limits.connectionsMax + REST_CONNECTIONS_MAX
   measureRequests(app, metrics)
   const document = buildOpenApi({ version: readPackageVersion() })
-  await addRoutes(app, { manager, keys, metrics, document, logger })
+  await addRoutes(app, { manager, keys, limits, metrics, document, logger })
   const connections = new OpenConnections(app.server)
   await app.ready()
   const sockets = new SocketServer({
@@ -67,7 +75,7 @@ export async function createServer(options: ServerOptions): Promise<TidemarkServ
     keys,
     corsOrigins: config.corsOrigins,
     hostCheck,
-    connectionsMax,
+    limits,
     metrics,
     logger,
   })

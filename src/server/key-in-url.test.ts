@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest'
 
-import { makeSecret } from '../access/make-secret.js'
 import { hasKeyInUrl } from './key-in-url.js'
 
 it.each([
@@ -9,7 +8,7 @@ it.each([
   '/api/chains?x-api-key',
   '/api/chains?%74oken=abc',
   '/api/socket.io/?EIO=4&transport=websocket&access_token=abc',
-  `/api/chains?whatever=${makeSecret()}`,
+  `/api/chains?whatever=tm_${'aB3-_'.repeat(8)}xyz`,
 ])('finds a key in %s', (url) => {
   expect(hasKeyInUrl(url)).toBe(true)
 })

@@ -1,5 +1,6 @@
+import type { LoggedEvent } from '../model/event.js'
 import { BatchNotStoredError, BatchRefusedError } from './snapshot-store.js'
-import type { SnapshotStore } from './snapshot-store.js'
+import type { CommitOutcome, SnapshotStore } from './snapshot-store.js'
 import type { Settlement, Waiting } from './waiting-line.js'
 
 /** How a batch went, for the log. */
@@ -9,6 +10,8 @@ export interface BatchReport {
   readonly failed: number
   /** The first error met, if any. */
   readonly error: unknown
+  /** Events of what was committed, in order, as far as their places in the log are known. */
+  readonly events: readonly LoggedEvent[]
 }
 
 /**
@@ -22,7 +25,8 @@ export async function commitInParts(
   batch: readonly Waiting[],
   remainingMs: () => number,
 ): Promise<BatchReport> {
-  const report = { committed: 0, refused: 0, failed: 0, error: undefined as unknown }
+  const events: LoggedEvent[] = []
+  const report = { committed: 0, refused: 0, failed: 0, error: undefined as unknown, events }
   const parts: (readonly Waiting[])[] = [batch]
   for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
     try {
@@ -31,6 +35,7 @@ export async function commitInParts(
       if (outcomes.length !== part.length) throw new Error('invariant: one outcome per draft')
       report.committed += part.length
       outcomes.forEach((outcome, index) => part[index]?.settle(outcome))
+      report.events.push(...outcomes.flatMap(eventOf))
     } catch (error) {
       report.error ??= error
       const refused = error instanceof BatchRefusedError
@@ -52,6 +57,11 @@ export async function commitInParts(
     }
   }
   return report
+}
+
+function eventOf(outcome: CommitOutcome): readonly LoggedEvent[] {
+  if (outcome.kind !== 'saved' || outcome.seq === null) return []
+  return [{ type: 'snapshot.saved', seq: outcome.seq, data: outcome.snapshot }]
 }
 
 function settleAll(waiting: readonly Waiting[], settlement: Settlement): void {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { systemClock } from '../model/clock.js'
 import type { Clock } from '../model/clock.js'
 import { ClosedError, RetryableError, TidemarkError, messageOf } from '../model/errors.js'
+import type { LoggedEvent } from '../model/event.js'
 import type { Logger } from '../model/logger.js'
 import type { Snapshot } from '../model/snapshot.js'
 import { commitInParts } from './commit-in-parts.js'
@@ -69,7 +70,7 @@ export interface SnapshotIntakeOptions {
   readonly store: Pick<SnapshotStore, 'commit'>
   readonly logger: Logger
   /** Called after each commit. */
-  readonly onCommitted: () => void
+  readonly onCommitted: (events: readonly LoggedEvent[]) => void
   readonly clock?: Clock | undefined
   readonly limits?: Partial<IntakeLimits> | undefined
 }
@@ -83,7 +84,7 @@ export interface SnapshotIntakeOptions {
 export class SnapshotIntake {
   readonly #store: Pick<SnapshotStore, 'commit'>
   readonly #logger: Logger
-  readonly #onCommitted: () => void
+  readonly #onCommitted: (events: readonly LoggedEvent[]) => void
   readonly #clock: Clock
   readonly #limits: IntakeLimits
   readonly #line = new WaitingLine()
@@ -192,8 +193,8 @@ export class SnapshotIntake {
   async #commit(batch: readonly Waiting[]): Promise<void> {
     const answerByMs = (batch[0]?.sinceMs ?? 0) + this.#limits.answerTimeoutMs
     const remainingMs = (): number => answerByMs - this.#clock.monotonicMs()
-    const { committed, refused, failed, error } = await commitInParts(this.#store, batch, remainingMs)
-    if (committed > 0) this.#onCommitted()
+    const { committed, refused, failed, error, events } = await commitInParts(this.#store, batch, remainingMs)
+    if (committed > 0) this.#onCommitted(events)
     if (error !== undefined) {
       this.#logger.error({ error: messageOf(error), committed, refused, failed }, 'snapshots could not be stored')
     }

@@ -19,7 +19,8 @@ export interface Idempotency {
 
 /** What became of a draft. */
 export type CommitOutcome =
-  | { readonly kind: 'saved'; readonly snapshot: Snapshot }
+  /** `seq` is the place of its event in the log; null when the store does not tell. */
+  | { readonly kind: 'saved'; readonly snapshot: Snapshot; readonly seq: bigint | null }
   /** The key was used before with the same body: this is the first row. */
   | { readonly kind: 'repeated'; readonly snapshot: Snapshot }
   /** The key was used before with another body: nothing was stored. */

@@ -1,18 +1,20 @@
 import { messageOf } from '../model/errors.js'
 import type { Clock } from '../model/clock.js'
 import type { Logger } from '../model/logger.js'
-import type { SnapshotUpkeep } from './snapshot-upkeep.js'
+import type { RollUpProgress, SnapshotUpkeep } from './snapshot-upkeep.js'
 
 /** Rest between two rounds of summing up, so that one takes in many snapshots. What is read does not depend on it. */
 const REST_MS = 1000
 /** The sums are looked at this often even when no snapshot was heard of. */
 const POLL_MS = 30_000
 /** Seqs per step: bounds the time for which others wait for the sums. */
-export const ROLL_UP_SEQS = 5000
+const ROLL_UP_SEQS_MAX = 5000
+/** After a step that failed the next ones are smaller: it may have been too much for the server's time limit. */
+const ROLL_UP_SEQS_MIN = 100
 /** Between two passes of retention. */
 const RETENTION_INTERVAL_MS = 3_600_000
 /** Rows deleted in one transaction. */
-export const PRUNE_ROWS = 2000
+const PRUNE_ROWS = 2000
 /** Rest between two deletions, so that most of the disk's and the server's time is left for those who wait. */
 const PRUNE_PAUSE_MS = 100
 const RETRY_MS_MAX = 60_000
@@ -36,6 +38,7 @@ export class UpkeepWorker {
   readonly #abort = new AbortController()
   #stopWaiting: (() => void) | null = null
   #woken = true
+  #rollUpSeqs = ROLL_UP_SEQS_MAX
   #running: Promise<unknown> = Promise.resolve()
 
   constructor(options: UpkeepWorkerOptions) {
@@ -81,15 +84,28 @@ export class UpkeepWorker {
   }
 
   async #rollUp(): Promise<void> {
-    const { upkeep, clock } = this.#options
+    const { clock } = this.#options
     const { signal } = this.#abort
     if (!this.#woken) await this.#waitForSnapshot()
     this.#woken = false
-    let progress = await upkeep.rollUp(ROLL_UP_SEQS)
-    while (progress !== null && progress.behind > 0n && !signal.aborted) progress = await upkeep.rollUp(ROLL_UP_SEQS)
-    // Whoever is at it may have begun before the newest snapshot came.
-    if (progress === null) this.#woken = true
+    try {
+      let progress = await this.#rollUpStep()
+      while (progress !== null && progress.behind > 0n && !signal.aborted) progress = await this.#rollUpStep()
+      // Whoever is at it may have begun before the newest snapshot came.
+      if (progress === null) this.#woken = true
+    } catch (error) {
+      this.#woken = true
+      throw error
+    }
     await pause(clock, REST_MS, signal)
+  }
+
+  async #rollUpStep(): Promise<RollUpProgress | null> {
+    const seqs = this.#rollUpSeqs
+    this.#rollUpSeqs = Math.max(ROLL_UP_SEQS_MIN, Math.floor(seqs / 2))
+    const progress = await this.#options.upkeep.rollUp(seqs)
+    this.#rollUpSeqs = Math.min(ROLL_UP_SEQS_MAX, seqs * 2)
+    return progress
   }
 
   async #waitForSnapshot(): Promise<void> {

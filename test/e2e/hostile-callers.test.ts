@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 
+import pg from 'pg'
 import { io } from 'socket.io-client'
 import type { Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -62,6 +63,7 @@ let visits = 0
 let service: ServiceProcess
 let url: string
 let hostileTexts: readonly string[]
+let schemaBefore: unknown
 const answers: Answer[] = []
 const socketAnswers: unknown[] = []
 const pushed: unknown[] = []
@@ -107,6 +109,7 @@ beforeAll(async () => {
   const viewer = openSocket({ token: KEY_CANARY })
   viewer.onAny((...event: unknown[]) => pushed.push(event))
   await new Promise<void>((resolve) => viewer.once('connected', () => resolve()))
+  schemaBefore = await describeSchema()
   await attackRoutes()
   await attackSockets()
   await attackBytes()
@@ -121,6 +124,24 @@ afterAll(async () => {
 })
 
 const authorization = { authorization: `Bearer ${KEY_CANARY}` }
+
+async function withDatabase(sql: string): Promise<readonly Record<string, unknown>[]> {
+  const client = new pg.Client(database.address)
+  await client.connect()
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** Every table, column and function of ours. */
+function describeSchema(): Promise<unknown> {
+  return withDatabase(`
+    select table_name, column_name, data_type from information_schema.columns where table_schema = 'tidemark'
+    union all select routine_name, 'function', data_type from information_schema.routines where routine_schema = 'tidemark'
+    order by 1, 2`)
+}
 
 async function ask(
   path: string,
@@ -148,7 +169,8 @@ const goodValues: Readonly<Record<string, string>> = { chainId: '1', token: 'nat
 const fill = (path: string, values: Readonly<Record<string, string>>): string =>
   path.replaceAll(/:(\w+)/g, (_match, name: string) => encodeURIComponent(values[name] ?? name))
 
-function bodiesWith(text: string): unknown[] {
+/** @param fields names beside those that are known, where an address might be called */
+function bodiesWith(text: string, fields: readonly string[]): unknown[] {
   const book = { a: 1 }
   return [
     text,
@@ -160,7 +182,7 @@ function bodiesWith(text: string): unknown[] {
     { address: text, label: text },
     { address: SOLVER, label: text },
     { tokens: [text] },
-    ...FIELDS.map((field) => ({ onchain: book, onsite: book, [field]: text })),
+    ...fields.map((field) => ({ onchain: book, onsite: book, [field]: text })),
   ]
 }
 
@@ -173,14 +195,15 @@ async function attackRoutes(): Promise<void> {
         ask(fill(path, { ...goodValues, [name]: text }), { method }),
       )
       // Addresses also under names that might be taken for one to call.
-      const names = [...parametersOf(method, path), ...(index === 0 ? FIELDS : [])]
+      const fields = index === 0 ? FIELDS : []
+      const names = [...parametersOf(method, path), ...fields]
       if (method === 'GET') {
         for (const name of names) requests.push(ask(`${good}?${encodeURIComponent(name)}=${encodeURIComponent(text)}`))
       }
       // What no header may hold is sent in another test, byte by byte.
       const sendable = text.replaceAll(/[^\u0020-\u007E]/g, '')
       requests.push(ask(good, { method, headers: Object.fromEntries(HEADERS.map((name) => [name, sendable])) }))
-      for (const body of method === 'POST' ? bodiesWith(text) : []) {
+      for (const body of method === 'POST' ? bodiesWith(text, fields) : []) {
         requests.push(
           ask(good, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
         )
@@ -220,7 +243,10 @@ async function attackSockets(): Promise<void> {
       other.disconnect()
     }
     for (const { name } of socketEvents.filter(({ from }) => from === 'client')) {
-      const bodies = [...bodiesWith(text), { id: text, onchain: { a: 1 }, onsite: { a: 1 } }]
+      const bodies = [
+        ...bodiesWith(text, text.startsWith('http') ? FIELDS : []),
+        { id: text, onchain: { a: 1 }, onsite: { a: 1 } },
+      ]
       socketAnswers.push(...(await Promise.all(bodies.map((body) => socket.emitWithAck(name, body)))))
     }
     socket.emit(text, { [text]: text })
@@ -253,6 +279,8 @@ const logLines = (): readonly string[] => service.log().split('\n').slice(0, -1)
 describe('callers who send whatever they like to every route and event', () => {
   it('are answered by the service that goes on, in the documented form, and never by a failure of its own', () => {
     expect(answers.length).toBeGreaterThan(routes.length * hostileTexts.length)
+    // Nothing was kept from the handlers by a limit.
+    expect(answers.filter(({ status }) => status === 429)).toEqual([])
     expect(answers.filter(({ status }) => status >= 500).map(({ what, text }) => [what, text])).toEqual([])
     for (const { what, status, text } of answers.filter((answer) => answer.status >= 400)) {
       expect(wireErrorSchema.safeParse(JSON.parse(text)).success, `${what} ${status} ${text}`).toBe(true)
@@ -269,13 +297,23 @@ describe('callers who send whatever they like to every route and event', () => {
     visits = 0
   })
 
-  it('change nothing of the tables, and of other objects', async () => {
-    const answer = await fetch(`${url}/api/balance/snapshot`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...authorization },
-      body: JSON.stringify({ onchain: { a: 1 }, onsite: { a: 1 } }),
-    })
-    expect(Object.keys((await answer.json()) as object)).toEqual(['success', 'message', 'data'])
+  it('reach the database as values only, and no other object through a name', async () => {
+    expect(await describeSchema()).toEqual(schemaBefore)
+    const rows = async (sql: string): Promise<readonly Record<string, unknown>[]> => withDatabase(sql)
+    // The log is whole: as many events as its counter says.
+    expect(
+      await rows('select (select seq from tidemark.event_log) - (select count(*) from tidemark.event) as missing'),
+    ).toEqual([{ missing: '0' }])
+    // What may be a label is one, letter by letter.
+    for (const label of hostileTexts.filter((text) => !/\p{Cc}/u.test(text) && text.length <= 64)) {
+      const body = JSON.stringify({ address: SOLVER, label })
+      await ask('/api/solvers', { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+      expect(await rows('select label from tidemark.solver')).toEqual([{ label }])
+    }
+    // An object that was polluted would show in each answer.
+    const answer = await fetch(`${url}/api/balance/snapshot?limit=1`, { headers: authorization })
+    const { success, data, ...others } = (await answer.json()) as { success: boolean; data: Record<string, unknown> }
+    expect([success, Object.keys(data), others]).toEqual([true, ['snapshots', 'pagination'], {}])
   })
 
   it('get no stack, statement, path or secret in an error', () => {

@@ -146,10 +146,33 @@ describe('the service as a process', () => {
     }
   })
 
-  it('ends with exit code 5 when the server that DATABASE_URL names is not there', async () => {
+  it('stays up while the server that DATABASE_URL names is not there, says so, and ends at once when told to', async () => {
     const service = run({ DATABASE_URL: 'postgresql://somebody:canary-secret@127.0.0.1:1/nothing' })
-    expect(await service.exited()).toEqual({ code: 5, signal: null })
+    await until('it listens', () => /"url":"(http[^"]+)"/.test(service.log()))
+    const url = /"url":"(http[^"]+)"/.exec(service.log())?.[1] ?? ''
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    const ready = await fetch(`${url}/readyz`)
+    expect(ready.status).toBe(503)
+    expect(await ready.json()).toMatchObject({
+      code: 'not_ready',
+      error: expect.stringContaining('reached') as unknown,
+    })
+    expect((await post(url, snapshot)).status).toBe(503)
+    const startedAt = performance.now()
+    service.kill('SIGTERM')
+    expect(await service.exited()).toEqual({ code: 0, signal: null })
+    expect(performance.now() - startedAt).toBeLessThan(3000)
     expect(service.log()).not.toContain('canary-secret')
+    expect(service.log().match(/waiting for the database/g)).toHaveLength(1)
+  })
+
+  it('gives up with exit code 5 in a command that is over when it is done', async () => {
+    const command = run(
+      { DATABASE_URL: 'postgresql://somebody:canary-secret@127.0.0.1:1/nothing' },
+      { args: ['migrate'] },
+    )
+    expect(await command.exited()).toEqual({ code: 5, signal: null })
+    expect(command.log()).not.toContain('canary-secret')
   })
 
   it.each([

@@ -111,6 +111,22 @@ describe('examples/viewer.mjs', () => {
   })
 })
 
+describe('docs/reference/client.md', () => {
+  it('has examples that work, one after the other', async () => {
+    const text = await readFile(join(repository, 'docs/reference/client.md'), 'utf8')
+    const blocks = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, block]) => block ?? '')
+    expect(blocks).toHaveLength(5)
+    const program = [...blocks, 'await client.close()']
+      .join('\n')
+      .replace("'tidemark/client'", "'./dist/client/index.js'")
+      .replace("'http://localhost:3000'", 'process.env.TIDEMARK_URL')
+    const docs = run(['--input-type=module', '-e', program])
+    expect(await docs.exited).toEqual({ code: 0, signal: null })
+    const id = /^([0-9a-f-]{36}) \d{4}-/m.exec(docs.output())?.[1]
+    expect(await database.query(`select 1 from tidemark."BalanceSnapshot" where id = '${id}'`)).toHaveLength(1)
+  })
+})
+
 describe('a closed client', () => {
   it('lets its process end, whatever it was doing', async () => {
     const program = `
@@ -119,7 +135,7 @@ describe('a closed client', () => {
       const there = createClient({ url: process.env.TIDEMARK_URL, apiKey: process.env.TIDEMARK_API_KEY })
       const parts = [away.live(), away.reporter(), there.live(), there.reporter()]
       const report = parts[1].report({ onchain: { a: 1 }, onsite: { a: 1 } }).catch((error) => error.code)
-      await new Promise((resolve) => setTimeout(resolve, 300))
+      while (parts.filter(({ state }) => state === 'live').length < 2) await new Promise((resolve) => setTimeout(resolve, 20))
       console.log(parts.map(({ state }) => state).join(' '))
       await Promise.all([away.close({ flushMs: 50 }), there.close()])
       console.log('closed', await report)`
@@ -129,6 +145,37 @@ describe('a closed client', () => {
     expect(await child.exited).toEqual({ code: 0, signal: null })
     expect(performance.now() - closedAtMs).toBeLessThan(3000)
     expect(child.output()).toMatch(/^(offline|connecting) (offline|connecting) live live$/m)
+  })
+})
+
+describe('in a browser', () => {
+  it('works on the build of socket.io-client for browsers, without anything that only Node has', async () => {
+    const program = `
+      import { register } from 'node:module'
+      const browserBuild = new URL('./node_modules/socket.io-client/dist/socket.io.esm.min.js', 'file://' + process.cwd() + '/')
+      register('data:text/javascript,' + encodeURIComponent(
+        'export const resolve = (specifier, context, next) => specifier === "socket.io-client"' +
+        ' ? { url: "' + browserBuild.href + '", format: "module", shortCircuit: true } : next(specifier, context)'))
+      const { TIDEMARK_URL: url, TIDEMARK_API_KEY: apiKey } = process.env
+      const { href } = new URL('./dist/client/index.js', 'file://' + process.cwd() + '/')
+      // Node's own fetch and WebSocket need these; nobody else gets them.
+      for (const name of ['process', 'Buffer', 'global', 'setImmediate', 'clearImmediate']) {
+        const value = globalThis[name]
+        const isOfNode = () => / \\(?node:/.test(new Error().stack.split('\\n')[3] ?? '')
+        Object.defineProperty(globalThis, name, { get: () => (isOfNode() ? value : undefined) })
+      }
+      const { createClient } = await import(href)
+      const client = createClient({ url, apiKey, transports: ['websocket'] })
+      const live = client.live()
+      await new Promise((resolve) => live.on('state', ({ state }) => state === 'live' && resolve()))
+      const pushed = new Promise((resolve) => live.on('balance:snapshot', resolve))
+      const { id } = await client.reporter().report({ onchain: { a: 1 }, onsite: { a: 1n } })
+      const listed = await client.listSnapshots({ limit: 1 })
+      console.log('stored', id === (await pushed).id, id === listed.data.snapshots[0].id, typeof process, typeof Buffer)
+      await client.close()`
+    const child = run(['--experimental-websocket', '--no-warnings', '--input-type=module', '-e', program])
+    expect(await child.exited).toEqual({ code: 0, signal: null })
+    expect(child.output().trim()).toBe('stored true true undefined undefined')
   })
 })
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { BalanceManager, ConfigurationError, DatabaseUnavailableError } from '../../src/index.js'
 import { silentLogger } from '../../src/model/logger.js'
+import type { ServerConfig } from '../../src/server/create-server.js'
 import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded/start-embedded-postgres.js'
 import type { EmbeddedPostgres } from '../../src/storage/postgres/embedded/start-embedded-postgres.js'
 import { openDatabaseDoor } from '../support/database-door.js'
@@ -39,28 +41,35 @@ describe('a database that is away when the service starts', () => {
     await database.drop()
   })
 
-  const serve = async (): Promise<FaultyService> =>
-    (service = await serveInTrouble({ databaseUrl: door.urlOf(database.address), waiting: true }))
+  const serve = async (server: Partial<ServerConfig> = {}): Promise<FaultyService> =>
+    (service = await serveInTrouble({ databaseUrl: door.urlOf(database.address), waiting: true, server }))
 
-  const waitingLines = (): number =>
-    service?.lines.filter(({ message }) => message === 'waiting for the database').length ?? 0
+  const waitingFor = (): readonly unknown[] =>
+    service?.lines
+      .filter(({ message }) => message === 'waiting for the database')
+      .map(({ fields }) => fields['reason']) ?? []
 
   it.each(['closed', 'silent'] as const)(
     'is waited for: the service says that it is not ready, acknowledges nothing, and heals by itself (%s)',
     async (state) => {
       door.set(state)
-      const { url, connect, started, manager } = await serve()
-      await until('the database is waited for', () => waitingLines() === 1)
+      const secret = 'canary-secret-of-the-reporter'
+      const secretSha256 = createHash('sha256').update(secret).digest('hex')
+      const headers = { authorization: `Bearer ${secret}` }
+      const { url, connect, started, manager } = await serve({
+        apiKeys: [{ name: 'reporter', scopes: ['read', 'write'], secretSha256 }],
+      })
+      await until('the database is waited for', () => waitingFor().length > 0)
       expect(await getJson(`${url}/livez`)).toMatchObject({ status: 200 })
       const ready = await getJson(`${url}/readyz`)
       expect(ready).toMatchObject({ status: 503, body: { code: 'not_ready' } })
       expect(ready.body['error']).toMatch(/^the service is starting: the database (cannot be reached|does not answer)/)
-      expect(await (await fetch(`${url}/metrics`)).text()).toContain('tidemark_database_up 0')
+      expect(await (await fetch(`${url}/metrics`, { headers })).text()).toContain('tidemark_database_up 0')
 
-      const refused = await postJson(`${url}/api/balance/snapshot`, documentReport)
+      const refused = await postJson(`${url}/api/balance/snapshot`, documentReport, headers)
       expect(refused).toMatchObject({ status: 503, body: { success: false, code: 'not_ready' } })
       expect(refused.headers.get('retry-after')).toBe('1')
-      const socket = connect()
+      const socket = connect({ token: secret })
       let isGreeted = false
       const greeted = nextEvent(socket, 'connected').finally(() => (isGreeted = true))
       await nextEvent(socket, 'connect')
@@ -72,21 +81,33 @@ describe('a database that is away when the service starts', () => {
       door.set('open')
       await started
       // The same socket, without connecting again: it is greeted now, and follows the log.
-      expect(await greeted).toMatchObject({ seq: '0' })
+      expect(await greeted).toMatchObject({ seq: 0 })
       const pushed = nextEvent(socket, 'balance:snapshot')
-      const saved = await postJson(`${url}/api/balance/snapshot`, documentReport)
+      const saved = await postJson(`${url}/api/balance/snapshot`, documentReport, headers)
       expect(saved).toMatchObject({ status: 200, body: { success: true } })
       expect(await getJson(`${url}/readyz`)).toMatchObject({ status: 200, body: { database: 'up' } })
       expect((await manager.snapshots({ limit: 10, offset: 0 }))?.total).toBe(1)
       await pushed
-      expect(waitingLines()).toBe(1)
+      // One line for each thing that was the matter, however often it was tried.
+      expect(waitingFor()).toHaveLength(new Set(waitingFor()).size)
     },
   )
+
+  it('decides who may connect: without keys in the settings a socket waits for it, then is greeted', async () => {
+    door.set('closed')
+    const { url, connect } = await serve()
+    expect(await postJson(`${url}/api/balance/snapshot`, documentReport)).toMatchObject({ status: 503 })
+    const greeted = nextEvent(connect(), 'connected')
+    await until('the database is waited for', () => waitingFor().length > 0)
+    door.set('open')
+    expect(await greeted).toMatchObject({ seq: 0 })
+    expect(await postJson(`${url}/api/balance/snapshot`, documentReport)).toMatchObject({ status: 200 })
+  })
 
   it.each(['closed', 'silent'] as const)('does not hold up a stop (%s)', async (state) => {
     door.set(state)
     const { started, close } = await serve()
-    if (state === 'closed') await until('the database is waited for', () => waitingLines() === 1)
+    if (state === 'closed') await until('the database is waited for', () => waitingFor().length > 0)
     const startedAt = performance.now()
     await close()
     await expect(started).rejects.toMatchObject({ code: 'closed' })
@@ -198,7 +219,11 @@ describe('a database server of one’s own', () => {
       })
       await query('select pg_promote()')
       await service.started
-      expect(await postJson(`${service.url}/api/balance/snapshot`, documentReport)).toMatchObject({ status: 200 })
+      const { url } = service
+      await until(
+        'a snapshot is taken',
+        async () => (await postJson(`${url}/api/balance/snapshot`, documentReport)).status === 200,
+      )
     } finally {
       await service.close()
     }

@@ -7,6 +7,7 @@ import { BalanceManager } from '../../src/index.js'
 import { networkTransport } from '../../src/chain/rpc/node-transport.js'
 import { systemClock } from '../../src/model/clock.js'
 import { createServer } from '../../src/server/create-server.js'
+import type { ServerConfig } from '../../src/server/create-server.js'
 import { databaseLimits } from '../../src/storage/postgres/database.js'
 import type { DatabaseLimits } from '../../src/storage/postgres/database.js'
 import { listProcesses } from '../../src/storage/postgres/embedded/process-state.js'
@@ -39,6 +40,7 @@ export interface FaultyServiceOptions {
   /** Null for the embedded server in `dataDir`. */
   readonly databaseUrl: string | null
   readonly dataDir?: string
+  readonly server?: Partial<ServerConfig>
   /** True to serve while the manager still waits for its database. */
   readonly waiting?: boolean
 }
@@ -59,7 +61,7 @@ export async function serveInTrouble(options: FaultyServiceOptions): Promise<Fau
   const started = manager.start({ databaseWaitMs: Infinity })
   started.catch(() => undefined)
   if (!waiting) await started
-  const server = await createServer({ manager, config: openConfig, logger })
+  const server = await createServer({ manager, config: { ...openConfig, ...options.server }, logger })
   const sockets = new Set<Socket>()
   return {
     manager,

@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest'
 
 import { BalanceManager } from '../../src/index.js'
 import { silentLogger } from '../../src/model/logger.js'
+import { listProcesses, readLink } from '../../src/storage/postgres/embedded/process-state.js'
 import { startEmbeddedPostgres } from '../../src/storage/postgres/embedded/start-embedded-postgres.js'
 import { createModelChain, startFaultProxy } from '../../src/testing/index.js'
 import { recordLog } from '../support/log-recorder.js'
@@ -51,6 +52,29 @@ describe('the embedded database', () => {
       await until('every stored snapshot was announced', () => seen.length === stored.length)
       expect(new Set(seen)).toEqual(new Set(stored))
       expect(await manager.health()).toEqual({ database: 'up', reason: null })
+    } finally {
+      await manager.close()
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('the embedded database that is just being started again', () => {
+  it('ends with its owner all the same, and leaves nothing running', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
+    const { logger, lines } = recordLog()
+    const manager = new BalanceManager({ config: { databaseUrl: null, dataDir, chains: [], solvers: [] }, logger })
+    try {
+      await manager.start()
+      process.kill(pidOf(lines), 'SIGKILL')
+      await until('the loss is noticed', () => lines.some(({ message }) => message.includes('starting it again')))
+      await manager.close()
+      const left = listProcesses().filter(({ executable }) => executable?.endsWith('/postgres') === true)
+      const ours = left.filter(({ pid }) => readLink(`/proc/${pid}/cwd`)?.startsWith(dataDir) === true)
+      expect(ours).toEqual([])
+      // Nobody owns the directory any more.
+      const again = await startEmbeddedPostgres({ dataDir, logger: silentLogger })
+      await again.stop()
     } finally {
       await manager.close()
       await rm(dataDir, { recursive: true, force: true })

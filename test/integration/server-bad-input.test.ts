@@ -1,11 +1,13 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 
 import { wireErrorSchema } from '../../src/api/error-answer.js'
 import { recordLog } from '../support/log-recorder.js'
+import { longTimeoutMs, times } from '../support/long.js'
 import { documentReport, getJson, nextEvent, postJson, startDatabase, startService } from './server-fixture.js'
 import type { Service, TestDatabase } from './server-fixture.js'
 
@@ -150,10 +152,17 @@ describe('a body that is no JSON', () => {
     ['plain text', JSON.stringify(documentReport), 'text/plain', 415, 'unsupported_media_type'],
     ['a form', 'a=1', 'application/x-www-form-urlencoded', 415, 'unsupported_media_type'],
     ['70 KB', JSON.stringify({ onchain: { a: '1'.repeat(70_000) } }), 'application/json', 413, 'body_too_large'],
-  ])('%s', async (_name, body, contentType, status, code) => {
+  ])('%s is refused before anybody reads it as a report', async (_name, body, contentType, status, code) => {
     const answer = await getJson(api, { method: 'POST', headers: { 'content-type': contentType }, body })
     expect([answer.status, answer.body['code']]).toEqual([status, code])
     expect(wireErrorSchema.parse(answer.body).success).toBe(false)
+  })
+
+  it('a body in disguise is not unpacked', async () => {
+    const body = gzipSync(JSON.stringify({ onchain: { a: '1'.repeat(50_000_000) }, onsite: book }))
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+    const answer = await getJson(api, { method: 'POST', headers, body })
+    expect([answer.status, wireErrorSchema.parse(answer.body).code]).toEqual([400, 'invalid_json'])
   })
 
   it('no body at all', async () => {
@@ -176,6 +185,17 @@ describe('a request that is not acceptable', () => {
     ['/api/balance/snapshot?limit=1&limit=2', 'limit'],
     ['/api/balance/snapshot?offset=-1', 'offset'],
     ['/api/balance/snapshot?offset=9999999999', 'offset'],
+    ['/api/balance/snapshot?offset=abc', 'offset'],
+    ['/api/balance/snapshot?offset=1&offset=2', 'offset'],
+    ['/api/balance/snapshot/series?asset=rlb', 'book'],
+    ['/api/balance/snapshot/series?book=onchain', 'asset'],
+    ['/api/balance/snapshot/series?book=seq&asset=rlb', 'book'],
+    ["/api/balance/snapshot/series?book=onchain&asset=rlb';drop", 'asset'],
+    ['/api/balance/snapshot/series?book=onchain&asset=rlb&asset=usd', 'asset'],
+    ['/api/balance/snapshot/series?book=onchain&asset=rlb&points=1', 'points'],
+    ['/api/balance/snapshot/series?book=onchain&asset=rlb&points=2001', 'points'],
+    ['/api/balance/snapshot/series?book=onchain&asset=rlb&from=yesterday', 'from'],
+    ['/api/balance/snapshot/series?book=onchain&asset=rlb&from=2025-01-02T00:00:00Z&to=2025-01-01T00:00:00Z', 'from'],
     ['/api/balance/snapshot?offset[$gt]=1', 'offset[$gt]'],
     ['/api/balance/snapshot?before=abc', 'before'],
     ['/api/balance/snapshot?before=00000000-0000-4000-8000-000000000000', 'before'],
@@ -267,6 +287,43 @@ describe('a request that is not acceptable', () => {
     })
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)
     expect(wireErrorSchema.parse(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).code).toBe('invalid_request')
+  })
+})
+
+describe('a body that never comes to its end', () => {
+  // Node looks for such requests every 30 seconds.
+  it.runIf(times(0, 1) === 1)('is given up, and the connection closed', { timeout: longTimeoutMs }, async () => {
+    const answer = await new Promise<string>((resolve, reject) => {
+      const head = 'POST /api/balance/snapshot HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n'
+      const socket = connect(service.server.port, '127.0.0.1', () => socket.write(`${head}content-length: 9\r\n\r\n{`))
+      let text = ''
+      socket.on('data', (chunk) => (text += chunk.toString()))
+      socket.on('close', () => resolve(text))
+      socket.on('error', reject)
+    })
+    expect(answer).toMatch(/^HTTP\/1\.1 408 /)
+  })
+})
+
+describe('a reporter that is gone before its answer', () => {
+  it('loses the answer, not the snapshot', async () => {
+    const key = 'gone-before-its-answer'
+    const release = await database.holdSnapshots()
+    const raw = await openRaw()
+    raw.socket.send(`421["balance:update",${JSON.stringify({ ...documentReport, id: key })}]`)
+    await database.waitUntilHeld()
+    const closed = new Promise((resolve) => raw.socket.once('close', resolve))
+    raw.socket.terminate()
+    await closed
+    await release()
+    expect((await postJson(api, documentReport, { 'idempotency-key': key })).status).toBe(200)
+    const rows = await database.query(
+      `select count(*)::int as count from tidemark."BalanceSnapshot" where idempotency_key = '${key}'`,
+    )
+    expect(rows).toEqual([{ count: 1 }])
+    const bystander = service.connect()
+    await nextEvent(bystander, 'connected')
+    expect(await bystander.emitWithAck('balance:update', documentReport)).toMatchObject({ success: true })
   })
 })
 

@@ -94,6 +94,7 @@ export interface ServiceOptions {
   readonly solvers?: readonly { readonly address: `0x${string}`; readonly label: string | null }[]
   readonly logger?: Logger
   readonly connectionsMax?: number
+  readonly retention?: { readonly snapshotRetentionDays: number; readonly eventRetentionDays: number }
   /** Stands between the server and the manager. */
   readonly wrap?: (manager: BalanceManager) => BalanceManager
 }
@@ -116,6 +117,7 @@ export async function startService(database: TestDatabase, options: ServiceOptio
       solvers: options.solvers ?? [],
       databaseUrl: database.url,
       dataDir: tmpdir(),
+      ...options.retention,
     },
     logger,
   })

@@ -8,6 +8,7 @@ import { BalanceManager } from '../../src/index.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { createApp } from '../../src/server/http/create-app.js'
 import { KeyRing } from '../../src/server/key-ring.js'
+import { ServerLimits } from '../../src/server/limits/server-limits.js'
 import { ServerMetrics } from '../../src/server/metrics/server-metrics.js'
 import { addRoutes } from '../../src/server/routes/add-routes.js'
 
@@ -17,13 +18,15 @@ describe('addRoutes', () => {
     const manager = new BalanceManager({ config: { chains: [], solvers: [], databaseUrl: null, dataDir: tmpdir() } })
     const app = await createApp({ corsOrigins: [], hostCheck: () => true, logger: silentLogger })
     const registered: string[] = []
+    const metrics = new ServerMetrics(manager, silentLogger)
     app.addHook('onRoute', ({ method, url }) => {
       if (method !== 'HEAD' && !/^\/docs\/./.test(url)) registered.push(`${String(method)} ${url}`)
     })
     await addRoutes(app, {
       manager,
       keys: new KeyRing({ configured: [], publicRead: false, store: () => manager.apiKeys, logger: silentLogger }),
-      metrics: new ServerMetrics(manager, silentLogger),
+      limits: new ServerLimits({}, metrics),
+      metrics,
       document: buildOpenApi({ version: '0.0.0' }),
       logger: silentLogger,
     })

@@ -21,6 +21,9 @@ const refusals = `
     if (new.onchain->>'trigger') is not null then raise exception 'refused by a trigger'; end if;
     if (new.onchain->>'conversion') is not null then perform 'word'::bigint; end if;
     if (new.onchain->>'number') is not null then perform 1 / (new.onchain->>'zero')::numeric; end if;
+    if (new.onchain->>'state') is not null then
+      raise exception 'the database in trouble' using errcode = (select json_object_keys(new.onsite));
+    end if;
     if (new.onchain->>'encoding') is not null then perform '"\\u0000"'::jsonb; end if;
     return new;
   end $$;
@@ -66,6 +69,22 @@ describe('a snapshot that the database refuses although it seemed valid', () => 
   it.each(flaws)('gets an error that is final: %s', async (flaw) => {
     const refused = intake.save({ onchain: { [flaw]: 1, zero: 0 }, onsite: { a: 1 } })
     await expect(refused).rejects.toMatchObject({ code: 'invalid_snapshot', retryable: false })
+  })
+
+  it.each([
+    ['a serialization failure', '40001', 'no'],
+    ['a deadlock', '40P01', 'no'],
+    ['a full disk', '53100', 'no'],
+    ['too many connections', '53300', 'no'],
+    ['a standby', '25006', 'no'],
+    ['a statement that took too long', '57014', 'unknown'],
+    ['a shutdown', '57P01', 'unknown'],
+  ])('is told from a database in trouble, which may pass: %s', async (_what, state, stored) => {
+    await expect(intake.save({ onchain: { state: 1 }, onsite: { [state]: 1 } })).rejects.toMatchObject({
+      code: 'storage_unavailable',
+      retryable: true,
+      details: { stored },
+    })
   })
 
   it(

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 
 import fc from 'fast-check'
+import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 
 import { silentLogger } from '../../src/model/logger.js'
 import type { BookName, SeriesBucket, SeriesValue } from '../../src/model/snapshot-series.js'
-import type { ReportedAmount, ReportedBook } from '../../src/model/snapshot.js'
+import type { ReportedAmount, ReportedBook, Snapshot } from '../../src/model/snapshot.js'
 import type { SnapshotSeriesRequest } from '../../src/snapshots/snapshot-reader.js'
 import type { SnapshotDraft } from '../../src/snapshots/snapshot-store.js'
 import { Database } from '../../src/storage/postgres/database.js'
@@ -15,8 +16,11 @@ import { PostgresSnapshotStore } from '../../src/storage/postgres/snapshot-store
 import { PostgresSnapshotUpkeep } from '../../src/storage/postgres/snapshot-upkeep.js'
 import { longTimeoutMs, times } from '../support/long.js'
 import { createTestDatabase } from '../support/test-database.js'
+import type { TestDatabase } from '../support/test-database.js'
 
+const COMMIT_TIMEOUT_MS = 10_000
 const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * 60 * MINUTE_MS
 /** Reports lie in the five hours from here on. */
 const BASE_MS = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 50 * DAY_MS
@@ -46,12 +50,16 @@ const amount: fc.Arbitrary<ReportedAmount> = fc.oneof(
 )
 const book: fc.Arbitrary<ReportedBook> = fc.dictionary(fc.constantFrom('a', 'b', 'toString'), amount, { minKeys: 1 })
 
-const draft = fc.record({ ts: instant, onchain: book, onsite: book }).map((report): SnapshotDraft => ({
-  snapshot: { ...report, id: randomUUID(), pid: null },
-  onchainJson: JSON.stringify(report.onchain),
-  onsiteJson: JSON.stringify(report.onsite),
-  idempotency: null,
-}))
+const draft = fc.record({ ts: instant, onchain: book, onsite: book }).map((report) => draftOf(report))
+
+function draftOf(report: Pick<Snapshot, 'ts' | 'onchain' | 'onsite'>): SnapshotDraft {
+  return {
+    snapshot: { ...report, id: randomUUID(), pid: null },
+    onchainJson: JSON.stringify(report.onchain),
+    onsiteJson: JSON.stringify(report.onsite),
+    idempotency: null,
+  }
+}
 
 type Step =
   | { readonly kind: 'save'; readonly drafts: readonly SnapshotDraft[] }
@@ -105,7 +113,10 @@ class Store {
   readonly upkeep: PostgresSnapshotUpkeep
   readonly log: PostgresEventLog
 
-  constructor(database: Database) {
+  readonly address: TestDatabase['address']
+
+  constructor(database: Database, address: TestDatabase['address']) {
+    this.address = address
     this.database = database
     this.store = new PostgresSnapshotStore(database)
     // Small limits, so that a few rows are enough to get beyond them.
@@ -137,7 +148,7 @@ class Store {
   async execute(given: Step): Promise<void> {
     switch (given.kind) {
       case 'save':
-        await this.store.commit(given.drafts, 10_000)
+        await this.store.commit(given.drafts, COMMIT_TIMEOUT_MS)
         return
       case 'rollUp':
         await this.upkeep.rollUp(given.limit)
@@ -158,9 +169,13 @@ class Store {
     while ((await this.upkeep.pruneEvents(30, limit)) !== 0);
     const days = (Date.now() - cutoff.getTime()) / DAY_MS
     let from: Date | null = null
-    do {
-      from = (await this.upkeep.pruneSnapshots(days, from, limit))?.next ?? null
-    } while (from !== null)
+    for (;;) {
+      const progress = await this.upkeep.pruneSnapshots(days, from, limit)
+      if (progress?.next === null) break
+      // The sums are behind what may go.
+      if (progress === null) await this.upkeep.rollUp(limit)
+      else from = progress.next
+    }
     await this.#checkPruned(new Date(Math.floor(cutoff.getTime() / MINUTE_MS) * MINUTE_MS))
   }
 
@@ -186,7 +201,7 @@ async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
   const testDatabase = await createTestDatabase()
   const database = new Database(testDatabase.address, silentLogger)
   try {
-    await work(new Store(database))
+    await work(new Store(database, testDatabase.address))
   } finally {
     await database.close()
     await testDatabase.drop()
@@ -280,6 +295,81 @@ describe('snapshots read at depth', () => {
     },
     longTimeoutMs,
   )
+
+  it('are summed up once, whoever of several processes does it while others save', async () => {
+    await withStore(async (store) => {
+      const others = [1, 2].map(() => new Database(store.address, silentLogger))
+      const upkeeps = [store.upkeep, ...others.map((database) => new PostgresSnapshotUpkeep(database))]
+      let saving = true
+      let locked = 0
+      const steps = upkeeps.map(async (upkeep) => {
+        while (saving) if ((await upkeep.rollUp(50)) === null) locked += 1
+      })
+      const drafts = fc.sample(draft, { numRuns: 600, seed: 7 })
+      for (let first = 0; first < drafts.length; first += 20)
+        await store.store.commit(drafts.slice(first, first + 20), COMMIT_TIMEOUT_MS)
+      saving = false
+      await Promise.all(steps)
+      while (((await store.upkeep.rollUp(1000))?.behind ?? 1n) > 0n);
+      // Somebody came while another one was at it, or the test shows nothing.
+      expect(locked).toBeGreaterThan(0)
+      const rows = await store.rows()
+      for (const asset of ['a', 'b']) {
+        const from = new Date(BASE_MS)
+        const request = { book: 'onsite' as const, asset, from, to: new Date(BASE_MS + SPREAD_MS), points: 6 }
+        const { bucketMs, buckets } = await store.reader.series(request)
+        expect(bucketMs % HOUR_MS).toBe(0)
+        expect(buckets).toEqual(seriesOf(rows, request, bucketMs))
+      }
+      await Promise.all(others.map((database) => database.close()))
+    })
+  })
+
+  it('are saved and read while somebody holds the sums for long', async () => {
+    await withStore(async (store) => {
+      const holder = new pg.Client(store.address)
+      await holder.connect()
+      await holder.query('begin')
+      await holder.query('select 1 from tidemark.snapshot_upkeep for update')
+      const drafts = fc.sample(draft, { numRuns: 30, seed: 8 })
+      await store.store.commit(drafts, COMMIT_TIMEOUT_MS)
+      expect(await store.upkeep.rollUp(10)).toBeNull()
+      expect(await store.upkeep.pruneSnapshots(1, null, 10)).toBeNull()
+      const from = new Date(BASE_MS)
+      expect(await store.reader.list({ limit: 50, offset: 10, from })).toMatchObject({ total: 30, hasMore: false })
+      await holder.end()
+    })
+  })
+
+  it('leave the log only when nobody has to read their event any more', async () => {
+    await withStore(async (store) => {
+      await store.store.commit(fc.sample(draft, { numRuns: 10, seed: 9 }), COMMIT_TIMEOUT_MS)
+      await store.upkeep.rollUp(100)
+      const run = (text: string): Promise<unknown> => store.database.query({ name: '', text })
+      await run(`update tidemark.event set at = now() - interval '40 days'`)
+      await run(`insert into tidemark.event_consumer (name, seq) values ('slow', 4), ('quick', 9)`)
+      expect(await store.upkeep.pruneEvents(30, 100)).toBe(4)
+      expect((await store.log.head()).oldestSeq).toBe(5n)
+      await run('delete from tidemark.event_consumer')
+      expect(await store.upkeep.pruneEvents(41, 100)).toBe(0)
+      expect(await store.upkeep.pruneEvents(30, 100)).toBe(6)
+      expect(await store.log.head()).toMatchObject({ seq: 10n, oldestSeq: 11n })
+    })
+  })
+
+  it('come in buckets as short as fits, but not shorter than a minute where there are very many', async () => {
+    await withStore(async (store) => {
+      const ts = (ms: number): Date => new Date(BASE_MS + ms)
+      const books = { onchain: { a: 1 }, onsite: { a: 2 } }
+      const drafts = (count: number): SnapshotDraft[] =>
+        Array.from({ length: count }, (_, index) => draftOf({ ...books, ts: ts(index * 10) }))
+      await store.store.commit(drafts(60), COMMIT_TIMEOUT_MS)
+      const request = { book: 'onchain' as const, asset: 'a', from: ts(0), to: ts(599), points: 61 }
+      expect((await store.reader.series(request)).bucketMs).toBe(10)
+      await store.store.commit(drafts(1), COMMIT_TIMEOUT_MS)
+      expect((await store.reader.series(request)).bucketMs).toBe(MINUTE_MS)
+    })
+  })
 })
 
 function isBelow(row: StoredRow, anchor: StoredRow): boolean {

@@ -15,6 +15,7 @@ import type { EmbeddedPostgres } from '../../src/storage/postgres/embedded/start
 import { migrate } from '../../src/storage/postgres/migrate.js'
 import { PostgresSnapshotStore } from '../../src/storage/postgres/snapshot-store.js'
 import { longTimeoutMs, times } from '../support/long.js'
+import { until } from '../support/until.js'
 
 /** The real limits in the long form, a tenth of their times in the short one. */
 const timeScale = times(10, 1)
@@ -146,13 +147,17 @@ describe('what waits for the database', () => {
 
   it('may not when the connection broke under the statement', async () => {
     const intake = newIntake({})
-    await observer.query('begin; lock table tidemark."BalanceSnapshot" in exclusive mode')
+    const holder = new pg.Client(server.connection)
+    await holder.connect()
+    await holder.query('begin; lock table tidemark."BalanceSnapshot" in exclusive mode')
     const answer = answerOf(intake.save(report(1)))
-    const waiting = `select pid from pg_stat_activity where wait_event_type = 'Lock'`
-    let ended = 0
-    while (ended === 0)
-      ended = (await observer.query(`select pg_terminate_backend(pid) from (${waiting}) as one`)).rowCount ?? 0
-    await observer.query('commit')
+    const waiting = `select pid from pg_stat_activity where application_name = 'tidemark' and wait_event_type = 'Lock'`
+    await until('the statement that waits was cut off', async () => {
+      const cut = await observer.query(`select pg_terminate_backend(pid) from (${waiting}) as one`)
+      return cut.rowCount === 1
+    })
+    await holder.query('commit')
+    await holder.end()
     expect(await answer).toBe('unknown')
     await intake.close()
   })

@@ -1,11 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { io } from 'socket.io-client'
-
-import type { WireCurrentBalance } from '../../api/balance-wire.js'
-import type { WireError } from '../../api/error-answer.js'
-import type { WirePage } from '../../api/page.js'
-import { SOCKET_PATH } from '../../api/socket-events.js'
+import type { WireCurrentBalance } from '../../client/index.js'
+import { createClient } from '../../client/index.js'
 import { buildReport } from './build-report.js'
 import { problemText } from './problem-text.js'
 import { onParentGone } from './on-parent-gone.js'
@@ -17,11 +13,11 @@ import type { ReporterStatus } from './reporter-status.js'
 
 const reportEveryMs = 2_000
 const retryMs = 200
-const requestTimeoutMs = 5_000
 const largestDrift = 0.000_5
 const largestDriftStep = 0.000_1
 
-const url = process.argv[2] ?? 'http://127.0.0.1:3000'
+const client = createClient({ url: process.argv[2] ?? 'http://127.0.0.1:3000', timeoutMs: 5_000 })
+const reporter = client.reporter()
 let status: ReporterStatus = noReports
 let drift = 0
 
@@ -36,29 +32,26 @@ function nextDrift(): number {
   return Math.max(-largestDrift, Math.min(largestDrift, drift + step))
 }
 
-async function readBalances(): Promise<readonly WireCurrentBalance[]> {
-  const answer = await fetch(`${url}/api/balances?limit=500`, { signal: AbortSignal.timeout(requestTimeoutMs) })
-  if (!answer.ok) throw new Error(`expected the balances, got status ${answer.status}`)
-  return ((await answer.json()) as WirePage<WireCurrentBalance>).items
-}
-
-/** Sends one snapshot; false when there was nothing to report. */
+/** Sends one snapshot, without waiting for the answer; false when there was nothing to report. */
 async function report(): Promise<boolean> {
   drift = nextDrift()
-  const sides = buildReport(await readBalances(), drift)
+  const balances: WireCurrentBalance[] = []
+  for await (const balance of client.balances({ limit: 500 })) balances.push(balance)
+  const sides = buildReport(balances, drift)
   if (sides === null) return false
-  socket.emit('balance:update', { ts: new Date().toISOString(), pid: process.pid, ...sides })
+  reporter.report({ pid: process.pid, ...sides }).then(
+    () => tell({ acknowledged: status.acknowledged + 1, lastAcknowledgedAtMs: Date.now(), lastError: null }),
+    (error: unknown) => tell({ refused: status.refused + 1, lastError: problemText(error) }),
+  )
   return true
 }
 
 onParentGone(() => process.exit(0))
 
-const socket = io(url, { path: SOCKET_PATH })
-socket.on('balance:ack', () => {
-  tell({ acknowledged: status.acknowledged + 1, lastAcknowledgedAtMs: Date.now(), lastError: null })
+reporter.on('state', ({ error }) => {
+  if (error !== null) tell({ lastError: problemText(error) })
 })
-socket.on('balance:error', ({ error }: WireError) => tell({ refused: status.refused + 1, lastError: error }))
-socket.on('connect_error', ({ message }) => tell({ lastError: message }))
+reporter.on('retry', ({ error }) => tell({ lastError: problemText(error) }))
 
 for (;;) {
   let waitMs = reportEveryMs

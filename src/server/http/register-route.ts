@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import { RequestError } from '../../api/request-error.js'
-import type { Route, RouteScope } from '../../api/route.js'
+import type { Route, RouteLimit, RouteScope } from '../../api/route.js'
 import type { KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
+import type { ServerLimits } from '../limits/server-limits.js'
 import { readInput } from './read-input.js'
 
 /** A request after validation. */
@@ -20,10 +21,12 @@ export type RouteHandler<Params, Query, Body, Answer> = (input: RouteInput<Param
 export class RouteRegistrar {
   readonly #app: FastifyInstance
   readonly #keys: KeyRing
+  readonly #limits: ServerLimits
 
-  constructor(app: FastifyInstance, keys: KeyRing) {
+  constructor(app: FastifyInstance, keys: KeyRing, limits: ServerLimits) {
     this.#app = app
     this.#keys = keys
+    this.#limits = limits
   }
 
   add<Params, Query, Body, Answer>(
@@ -33,7 +36,7 @@ export class RouteRegistrar {
     this.#app.route({
       method: route.method,
       url: route.path,
-      onRequest: this.accessCheck(route.scope),
+      onRequest: this.accessCheck(route.scope, route.limit),
       handler: async (request, reply) => {
         const answer = await handle(readRequest(route, request))
         return send(reply, route, answer)
@@ -41,15 +44,23 @@ export class RouteRegistrar {
     })
   }
 
-  /** A hook that lets only callers with the scope pass. */
-  accessCheck(scope: RouteScope | null): (request: FastifyRequest) => Promise<void> {
+  /** A hook that lets only callers with the scope pass, and not too often. */
+  accessCheck(scope: RouteScope | null, limit: RouteLimit = 'requests'): (request: FastifyRequest) => Promise<void> {
     return async (request) => {
+      const { remoteAddress } = request.socket
+      if (limit === 'requests') this.#limits.admitRequest(remoteAddress)
       if (scope === null) return
-      const caller = this.#keys.identify(bearerSecret(request.headers.authorization))
+      const secret = bearerSecret(request.headers.authorization)
+      const caller = this.#keys.identify(secret)
+      const limited = this.#limits.keyLimit({ secret, caller, remoteAddress })
+      if (limited !== null) throw limited
       if (caller === null) {
         throw new RequestError('unauthorized', 'expected the header "Authorization: Bearer <API key>" with a valid key')
       }
       if (!caller.may(scope)) throw new RequestError('forbidden', `expected an API key with the scope "${scope}"`)
+      if (limit === 'snapshots') {
+        this.#limits.admitSnapshot(this.#limits.requestReporter(caller.keyName, remoteAddress))
+      }
     }
   }
 }

@@ -4,6 +4,16 @@ import type { BalanceManager, Logger } from '../../index.js'
 import { ChainMetrics } from './chain-metrics.js'
 import { processRegistry } from './process-registry.js'
 
+/** The limits that callers can run into. */
+export type LimitName =
+  | 'connections'
+  | 'connections_per_address'
+  | 'connections_per_key'
+  | 'snapshots'
+  | 'requests'
+  | 'failed_keys'
+  | 'flood'
+
 /** Everything `/metrics` tells. Labels are fixed sets: nothing a caller sends becomes one. */
 export class ServerMetrics {
   readonly #manager: Pick<BalanceManager, 'metrics'>
@@ -19,6 +29,7 @@ export class ServerMetrics {
   readonly #refusedUpdates: Counter
   readonly #slowReaders: Counter
   readonly #replayed: Counter
+  readonly #limited: Counter
 
   constructor(manager: Pick<BalanceManager, 'metrics'>, logger: Logger) {
     this.#manager = manager
@@ -61,6 +72,12 @@ export class ServerMetrics {
       help: 'Events sent again to clients that came back',
       registers,
     })
+    this.#limited = new Counter({
+      name: 'tidemark_limited_total',
+      help: 'Connections, requests and events refused because of a limit',
+      labelNames: ['limit'],
+      registers,
+    })
   }
 
   observeRequest(
@@ -80,6 +97,10 @@ export class ServerMetrics {
 
   countSlowReader(): void {
     this.#slowReaders.inc()
+  }
+
+  countLimited(limit: LimitName): void {
+    this.#limited.inc({ limit })
   }
 
   countReplayed(events: number): void {

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import type { Socket } from 'socket.io'
 import { Server } from 'socket.io'
 
+import { toErrorAnswer } from '../../api/error-answer.js'
 import type { Handshake } from '../../api/handshake.js'
 import { parseHandshake } from '../../api/handshake.js'
 import { SOCKET_PATH } from '../../api/socket-events.js'
@@ -12,12 +13,19 @@ import type { Caller, KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
 import type { HostCheck } from '../host-allowed.js'
 import { hasKeyInUrl } from '../key-in-url.js'
+import { callerAddress } from '../limits/caller-address.js'
+import type { ServerLimits } from '../limits/server-limits.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import { isOriginAllowed } from '../origin-allowed.js'
 import { within } from '../within.js'
 import { answerPings } from './answer-pings.js'
+import { cutConnection } from './cut-connection.js'
 import { EventFeed } from './event-feed.js'
+import { guardAgainstFlood } from './flood-guard.js'
 import { UpdateHandler } from './update-handler.js'
+import { boundWaitingWrites } from './waiting-writes.js'
+import type { Connection } from './waiting-writes.js'
+import { writeTogether } from './write-together.js'
 
 const PING_INTERVAL_MS = 25_000
 const PING_TIMEOUT_MS = 20_000
@@ -31,6 +39,7 @@ const FLUSH_TIMEOUT_MS = 1000
 
 const refusals = {
   unauthorized: 'expected a valid API key in auth.token',
+  too_many_connections: 'expected fewer connections with this API key',
   invalid_request: 'expected auth to be {token?, since?, log?, events?}, with since a sequence number',
 } as const
 
@@ -40,12 +49,12 @@ export interface SocketServerOptions {
   readonly keys: KeyRing
   readonly corsOrigins: readonly string[]
   readonly hostCheck: HostCheck
-  readonly connectionsMax: number
+  readonly limits: ServerLimits
   readonly metrics: ServerMetrics
   readonly logger: Logger
 }
 
-interface Client extends Handshake {
+interface Client extends Omit<Handshake, 'token'> {
   readonly caller: Caller
 }
 
@@ -59,7 +68,7 @@ export class SocketServer {
   #closing: Promise<void> | null = null
 
   constructor(options: SocketServerOptions) {
-    const { manager, metrics, logger } = options
+    const { manager, limits, metrics, logger } = options
     this.#options = options
     const origin = corsOrigin(options.corsOrigins)
     this.#io = new Server(options.http, {
@@ -76,10 +85,11 @@ export class SocketServer {
       allowRequest: (request, decide) => this.#decide(request, decide),
       ...(origin === false ? {} : { cors: { origin } }),
     })
-    this.#feed = new EventFeed({ events: manager.events, namespace: this.#io.of('/'), metrics, logger })
-    this.#updates = new UpdateHandler({ manager, metrics, logger })
-    this.#io.use((socket, next) => void this.#admit(socket).then(next, next))
+    this.#feed = new EventFeed({ events: manager.events, metrics, logger })
+    this.#updates = new UpdateHandler({ manager, limits, metrics, logger })
+    this.#io.use((socket, next) => void this.#letIn(socket, next))
     this.#io.on('connection', (socket) => this.#welcome(socket))
+    this.#io.engine.on('connection', (connection: Connection) => this.#watch(connection))
     this.#io.engine.on('connection_error', ({ code, message }: { code: number; message: string }) => {
       logger.debug({ code, error: message }, 'connection refused')
     })
@@ -106,24 +116,59 @@ export class SocketServer {
 
   /** Decides on a handshake of either transport, before anything else is done for it. */
   #decide(request: IncomingMessage, decide: (message: string | null | undefined, success: boolean) => void): void {
-    const { corsOrigins, hostCheck, connectionsMax } = this.#options
+    const { corsOrigins, hostCheck, limits } = this.#options
     if (this.#closing !== null) decide('closed', false)
     else if (!hostCheck(request.headers)) decide('forbidden_host', false)
     else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
-    else if (this.#io.engine.clientsCount >= connectionsMax) decide('too_many_connections', false)
+    else if (limits.connectionRefusal(request.socket.remoteAddress) !== null) decide('too_many_connections', false)
     else decide(null, true)
+  }
+
+  /** Counts and bounds what goes through a connection, whatever it is. */
+  #watch(connection: Connection): void {
+    const { limits, metrics, logger } = this.#options
+    connection.once('close', limits.openConnection(callerAddress(connection.remoteAddress)))
+    writeTogether(connection)
+    boundWaitingWrites(connection, ({ packets, characters }) => {
+      metrics.countSlowReader()
+      logger.warn(
+        { address: connection.remoteAddress, packets, characters },
+        'client does not read, closing the connection',
+      )
+      cutConnection(connection)
+    })
+    guardAgainstFlood(connection, limits.snapshotsPerSecondMax, () => {
+      metrics.countLimited('flood')
+      logger.warn({ address: connection.remoteAddress }, 'client floods us, closing the connection')
+      cutConnection(connection)
+    })
+  }
+
+  async #letIn(socket: Socket, next: (refused?: Error) => void): Promise<void> {
+    let refused: Error | undefined
+    try {
+      refused = await this.#admit(socket)
+    } catch (error) {
+      refused = error instanceof Error ? error : new Error(String(error))
+    }
+    next(refused)
   }
 
   /** @returns why the socket may not connect; undefined when it may. */
   async #admit(socket: Socket): Promise<Error | undefined> {
     const handshake = parseHandshake(socket.handshake.auth)
     if (handshake === null) return refusal('invalid_request')
+    const { keys, limits } = this.#options
     const secret = handshake.token ?? bearerSecret(socket.handshake.headers.authorization)
     // Waits for the database where that decides, but no longer than a connection may take.
-    const caller = await this.#options.keys.identifyWhenKnown(secret)
+    const caller = await keys.identifyWhenKnown(secret)
+    const limited = limits.keyLimit({ secret, caller, remoteAddress: socket.conn.remoteAddress })
+    if (limited !== null) return Object.assign(new Error(limited.code), { data: toErrorAnswer(limited).body })
     if (caller === null) return refusal('unauthorized')
-    this.#clients.set(socket, { ...handshake, caller })
+    if (limits.keyRefusal(caller.keyName) !== null) return refusal('too_many_connections')
+    const { since, log, events } = handshake
+    this.#clients.set(socket, { since, log, events, caller })
     return undefined
   }
 
@@ -145,7 +190,8 @@ export class SocketServer {
     if (client === undefined) throw new Error('invariant: a socket is admitted before it connects')
     // Revoked between the handshake and now.
     if (!client.caller.isValid()) return void socket.disconnect(true)
-    const { metrics, logger } = this.#options
+    const { limits, metrics, logger } = this.#options
+    const countOff = limits.openWithKey(client.caller.keyName)
     const fields = { socketId: socket.id, key: client.caller.keyName }
     metrics.setSockets(this.#io.of('/').sockets.size)
     logger.info(
@@ -154,17 +200,21 @@ export class SocketServer {
     )
     socket.on('disconnect', (reason) => {
       metrics.setSockets(this.#io.of('/').sockets.size)
+      this.#feed.detach(socket)
+      countOff()
       logger.info({ ...fields, reason }, 'connection closed')
     })
-    // Counts before handlers run: a client that only asks and never reads is cut as well.
-    socket.use((_packet, next) => {
-      this.#feed.cutIfSlow(socket)
-      next()
-    })
+    forgetRequest(socket)
     answerPings(socket)
     this.#updates.listen(socket, client.caller)
     void this.#feed.attach(socket, client.events && client.caller.may('read') ? client : null)
   }
+}
+
+/** The request that opened a connection is of no more use, and would be kept as long as the connection; so would its key. */
+function forgetRequest(socket: Socket): void {
+  Reflect.set(socket.conn, 'request', null)
+  Object.assign(socket.handshake, { headers: {}, query: {}, auth: {} })
 }
 
 function refusal(code: keyof typeof refusals): Error {

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 import type { Socket } from 'socket.io'
 
 import { toErrorAnswer } from '../../api/error-answer.js'
@@ -7,20 +9,43 @@ import { encodeAcknowledgement } from '../../api/snapshot-wire.js'
 import type { UpdateAnswer } from '../../api/socket-events.js'
 import type { BalanceManager, Logger } from '../../index.js'
 import type { Caller } from '../key-ring.js'
+import { callerAddress } from '../limits/caller-address.js'
+import { RateLimitedError } from '../limits/rate-limited-error.js'
+import type { ServerLimits } from '../limits/server-limits.js'
+import type { TakeSnapshot } from '../limits/snapshot-limit.js'
+import { TokenBucket } from '../limits/token-bucket.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
+import { cutConnection } from './cut-connection.js'
 
 /** Saves of one connection that may wait for the database. */
 const IN_FLIGHT_MAX = 1000
+/** A connection may be refused as often as it may report in so many seconds, and then a tenth as often as it may report. */
+const PATIENCE_SECONDS = 2
+const PATIENCE_SHARE = 0.1
+/** However little a connection may report, it is refused so often before it is cut. */
+const REFUSALS_MIN = 100
 
 export interface UpdateHandlerOptions {
   readonly manager: Pick<BalanceManager, 'saveSnapshot'>
+  readonly limits: ServerLimits
   readonly metrics: ServerMetrics
   readonly logger: Logger
+}
+
+/** One connection as a reporter. */
+interface ReportingSocket {
+  readonly socket: Socket
+  readonly caller: Caller
+  readonly take: TakeSnapshot
+  /** Refusals that it may still bring about. */
+  readonly patience: TokenBucket
+  inFlight: number
 }
 
 /** Takes `balance:update` events: whatever comes, it answers, and never throws. */
 export class UpdateHandler {
   readonly #manager: Pick<BalanceManager, 'saveSnapshot'>
+  readonly #limits: ServerLimits
   readonly #metrics: ServerMetrics
   readonly #logger: Logger
   readonly #inFlight = new Set<Promise<void>>()
@@ -28,18 +53,26 @@ export class UpdateHandler {
 
   constructor(options: UpdateHandlerOptions) {
     this.#manager = options.manager
+    this.#limits = options.limits
     this.#metrics = options.metrics
     this.#logger = options.logger
   }
 
   listen(socket: Socket, caller: Caller): void {
-    let inFlight = 0
+    const address = callerAddress(socket.conn.remoteAddress)
+    const { take, perSecond } = this.#limits.connectionReporter({ keyName: caller.keyName, address })
+    const refusals = {
+      perSecond: perSecond * PATIENCE_SHARE,
+      burst: Math.max(REFUSALS_MIN, perSecond * PATIENCE_SECONDS),
+    }
+    const patience = new TokenBucket(refusals, performance.now())
+    const reporting: ReportingSocket = { socket, caller, take, patience, inFlight: 0 }
     socket.on('balance:update', (...args: unknown[]) => {
-      const answered = this.#answer({ socket, caller, args, inFlight }).finally(() => {
-        inFlight -= 1
+      const answered = this.#answer(reporting, args).finally(() => {
+        reporting.inFlight -= 1
         this.#inFlight.delete(answered)
       })
-      inFlight += 1
+      reporting.inFlight += 1
       this.#inFlight.add(answered)
     })
   }
@@ -50,32 +83,40 @@ export class UpdateHandler {
     await Promise.all(this.#inFlight)
   }
 
-  async #answer(update: { socket: Socket; caller: Caller; args: unknown[]; inFlight: number }): Promise<void> {
-    const { socket, args } = update
+  async #answer(reporting: ReportingSocket, args: readonly unknown[]): Promise<void> {
     const last = args.at(-1)
     const acknowledge = typeof last === 'function' ? (last as (answer: UpdateAnswer) => void) : null
     const payload = acknowledge !== null && args.length === 1 ? undefined : args[0]
-    const answer = await this.#save(update, payload)
-    socket.emit(answer.success ? 'balance:ack' : 'balance:error', answer)
+    const answer = await this.#save(reporting, payload)
+    reporting.socket.emit(answer.success ? 'balance:ack' : 'balance:error', answer)
     acknowledge?.(answer)
   }
 
-  async #save(
-    { socket, caller, inFlight }: { socket: Socket; caller: Caller; inFlight: number },
-    payload: unknown,
-  ): Promise<UpdateAnswer> {
+  async #save(reporting: ReportingSocket, payload: unknown): Promise<UpdateAnswer> {
     try {
       if (this.#closed) throw new RequestError('closed', 'the service is shutting down')
-      if (!caller.may('write')) throw new RequestError('forbidden', 'expected an API key with the scope "write"')
-      if (inFlight >= IN_FLIGHT_MAX) {
+      if (!reporting.caller.may('write')) {
+        throw new RequestError('forbidden', 'expected an API key with the scope "write"')
+      }
+      if (reporting.inFlight >= IN_FLIGHT_MAX) {
         throw new RequestError('overloaded', `${IN_FLIGHT_MAX} snapshots of this connection wait for the database`)
       }
+      this.#limits.admitSnapshot(reporting.take)
       const { body, key } = splitKey(payload)
       const { snapshot } = await this.#manager.saveSnapshot(body, key)
       return encodeAcknowledgement(snapshot)
     } catch (error) {
-      return this.#refuse(socket, error)
+      if (error instanceof RateLimitedError) this.#losePatience(reporting)
+      return this.#refuse(reporting.socket, error)
     }
+  }
+
+  /** One that goes on although it is told to wait is cut. */
+  #losePatience({ socket, patience }: ReportingSocket): void {
+    if (patience.take(performance.now()) === 0) return
+    this.#metrics.countLimited('flood')
+    this.#logger.warn({ socketId: socket.id }, 'client goes on beyond its limit, closing the connection')
+    cutConnection(socket.conn)
   }
 
   #refuse(socket: Socket, error: unknown): WireError {

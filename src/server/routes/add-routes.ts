@@ -5,6 +5,7 @@ import type { BalanceManager, Logger } from '../../index.js'
 import { addDocs } from '../http/add-docs.js'
 import { RouteRegistrar } from '../http/register-route.js'
 import type { KeyRing } from '../key-ring.js'
+import type { ServerLimits } from '../limits/server-limits.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import { addBalanceRoutes } from './add-balance-routes.js'
 import { addChainRoutes } from './add-chain-routes.js'
@@ -15,6 +16,7 @@ import { addWatchListRoutes } from './add-watch-list-routes.js'
 export interface RouteParts {
   readonly manager: BalanceManager
   readonly keys: KeyRing
+  readonly limits: ServerLimits
   readonly metrics: ServerMetrics
   readonly document: OpenApiDocument
   readonly logger: Logger
@@ -22,8 +24,8 @@ export interface RouteParts {
 
 /** Registers every route of the table. */
 export async function addRoutes(app: FastifyInstance, parts: RouteParts): Promise<void> {
-  const { manager, keys, document } = parts
-  const registrar = new RouteRegistrar(app, keys)
+  const { manager, keys, limits, document } = parts
+  const registrar = new RouteRegistrar(app, keys, limits)
   addSnapshotRoutes(registrar, manager)
   addChainRoutes(registrar, manager)
   addWatchListRoutes(registrar, manager)

@@ -42,7 +42,11 @@ export async function commitSnapshots(
   const { distinct, byKey } = firstOfEachKey(drafts)
   try {
     if (byKey.size === 0) {
-      await database.query({ ...insertSnapshots, values: [...columnsOf(drafts), drafts.length], timeoutMs })
+      const values = [...columnsOf(drafts), drafts.length]
+      const [counter] = await database.query<{ base: string }>({ ...insertSnapshots, values, timeoutMs })
+      if (counter === undefined) throw new Error('invariant: the event log has its counter row')
+      const base = BigInt(counter.base)
+      return drafts.map(({ snapshot }, index) => ({ kind: 'saved', snapshot, seq: base + BigInt(index + 1) }))
     } else {
       const statement = { ...insertKeyedSnapshots, values: [...columnsOf(distinct), ...keyColumnsOf(distinct)] }
       const known = await database.query<KeyedRow>({ ...statement, timeoutMs }).catch(async (error: unknown) => {
@@ -80,7 +84,7 @@ function firstOfEachKey(drafts: readonly SnapshotDraft[]): {
 
 function outcomeOf({ snapshot, idempotency }: SnapshotDraft, byKey: ReadonlyMap<string, Keyed>): CommitOutcome {
   const keyed = idempotency === null ? undefined : byKey.get(idempotency.key)
-  if (keyed === undefined || keyed.snapshot.id === snapshot.id) return { kind: 'saved', snapshot }
+  if (keyed === undefined || keyed.snapshot.id === snapshot.id) return { kind: 'saved', snapshot, seq: null }
   return { kind: keyed.bodyHash === idempotency?.bodyHash ? 'repeated' : 'conflict', snapshot: keyed.snapshot }
 }
 
@@ -122,7 +126,7 @@ const insertSnapshots = {
       update tidemark.event_log set seq = seq + $6, snapshots = snapshots + $6
       returning seq - $6 as base, pg_notify('${EVENT_CHANNEL}', '')
     ), ${storing('null', `''`)}
-    select 1 where false`,
+    select base from counter`,
 }
 
 /**

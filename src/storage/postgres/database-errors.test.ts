@@ -70,7 +70,7 @@ describe('no answer of the server', () => {
     ['timeout expired', 'silent'],
     ['Query read timeout', 'silent'],
     ['Connection terminated due to connection timeout', 'silent'],
-    ['timeout exceeded when trying to connect', 'exhausted'],
+    ['timeout exceeded when trying to connect', 'busy'],
     ['Connection terminated unexpectedly', 'unreachable'],
     ['Client has encountered a connection error and is not queryable', 'unreachable'],
   ])('in the words of the driver: %s', (message, trouble) => {

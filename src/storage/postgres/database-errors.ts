@@ -12,6 +12,7 @@ export type DatabaseTrouble =
   | 'disk_full'
   | 'read_only'
   | 'exhausted'
+  | 'busy'
   | 'contended'
 
 /** The trouble in words that tell a stranger nothing about the machine, its addresses or its users. */
@@ -23,6 +24,7 @@ export const troubleText: Readonly<Record<DatabaseTrouble, string>> = {
   disk_full: 'the disk of the database is full',
   read_only: 'the database takes no writes: it is a standby, or set to read only',
   exhausted: 'the database has no connection, memory or other resource left',
+  busy: 'all connections to the database are busy',
   contended: 'other transactions are in the way',
 }
 
@@ -73,7 +75,7 @@ const driverMessages: ReadonlyMap<string, DatabaseTrouble> = new Map([
   ['timeout expired', 'silent'],
   ['Query read timeout', 'silent'],
   ['Connection terminated due to connection timeout', 'silent'],
-  ['timeout exceeded when trying to connect', 'exhausted'],
+  ['timeout exceeded when trying to connect', 'busy'],
   ['Connection terminated', 'unreachable'],
   ['Connection terminated unexpectedly', 'unreachable'],
   ['Client has encountered a connection error and is not queryable', 'unreachable'],

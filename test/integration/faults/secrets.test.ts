@@ -17,11 +17,21 @@ import { startFaultyChain } from './faulty-chain.js'
 const PATH_KEY = 'pathcanary0123456789abcdef'
 const QUERY_KEY = 'querycanary0123456789abcdef'
 const PASSWORD = 'basiccanary0123456789abcdef'
-const SECRETS = [PATH_KEY, QUERY_KEY, PASSWORD, Buffer.from(`someone:${PASSWORD}`).toString('base64')]
+const DATABASE_PASSWORD = 'databasecanary0123456789abcdef'
+const API_SECRET = 'apicanary0123456789abcdef'
+const SECRETS = [
+  PATH_KEY,
+  QUERY_KEY,
+  PASSWORD,
+  DATABASE_PASSWORD,
+  API_SECRET,
+  Buffer.from(`someone:${PASSWORD}`).toString('base64'),
+]
 const COMMANDS = [
   ['backfill', '--from', '0'],
   ['verify', '--proof'],
   ['doctor', '--json'],
+  ['keys', 'list', '--json'],
 ]
 const SLOW_TEST_MS = 120_000
 
@@ -151,6 +161,8 @@ it.each([{ fails: true }, { fails: false }])(
     await follower.reached(model.activity(random).number)
     await follower.close()
 
+    const databaseUrl = new URL(database.url)
+    databaseUrl.password = DATABASE_PASSWORD
     const folder = await temporaryFolder()
     closing.push(() => rm(folder, { recursive: true, force: true }))
     const endpoints = fails ? ['http://127.0.0.1:1', telling] : [telling, proxy.rpcUrl]
@@ -159,7 +171,8 @@ it.each([{ fails: true }, { fails: false }])(
         args,
         cwd: folder,
         env: {
-          DATABASE_URL: database.url,
+          DATABASE_URL: databaseUrl.href,
+          API_KEYS: `bot:write:${API_SECRET}`,
           LOG_LEVEL: 'debug',
           CHAIN_77_RPC_URL: endpoints.map(withSecrets).join(','),
           SOLVER_ADDRESSES: wallet,
@@ -169,7 +182,7 @@ it.each([{ fails: true }, { fails: false }])(
       return `${command.stdout()}${command.log()}`
     })
     for (const text of await Promise.all(outputs)) {
-      expect(text).toContain(new URL(telling).host)
+      expect(text).toContain(text.includes('API_KEYS has besides') ? 'bot (write)' : new URL(telling).host)
       for (const secret of SECRETS) expect(text).not.toContain(secret)
     }
   },

@@ -144,8 +144,11 @@ async function stopRemains(remains: Remains, { directory, logger }: SettleOption
 function clearLeftFiles(directory: DataDirectory, { file }: Remains): void {
   removeGuards(directory.path)
   removeLeftRuntimeDirectories(directory)
-  // PostgreSQL takes a zombie, or a process that was given the same pid, for the old server, and would not start.
-  if (file !== null && hasProcFs && pidExists(file.pid)) rmSync(join(directory.clusterDir, 'postmaster.pid'))
+  // PostgreSQL takes a zombie, or a process that was given the same pid, for the old server, and would not start. One that
+  // shut down in this very moment has removed its file itself.
+  if (file !== null && hasProcFs && pidExists(file.pid)) {
+    rmSync(join(directory.clusterDir, 'postmaster.pid'), { force: true })
+  }
 }
 
 function locked(directory: DataDirectory, pid: number | null): DataDirectoryLockedError {

@@ -181,10 +181,11 @@ function removeOwnedDirectory(runtimeDir: string, { directory, nonce }: StartCon
 
 function createHandle(server: OwnedServer, { options, directory, undo }: StartContext): EmbeddedPostgres {
   let stopping: Promise<void> | null = null
-  let lost = false
+  /** Nobody is told of an end twice, nor of one that was asked for. */
+  let over = false
   const reportLoss = (reason: string): void => {
-    if (lost || stopping !== null) return
-    lost = true
+    if (over) return
+    over = true
     options.logger.error({ dataDir: directory.path, reason }, 'the embedded PostgreSQL was lost')
     options.onServerExit?.(reason)
   }
@@ -195,7 +196,12 @@ function createHandle(server: OwnedServer, { options, directory, undo }: StartCo
     dataDir: directory.path,
     serverPid: server.process.pid,
     origin: server.origin,
-    stop: () => (stopping ??= undoAll(undo)),
+    stop: () => {
+      over = true
+      // Steps that failed are not kept: another call goes on with what is left.
+      stopping ??= undoAll(undo).finally(() => (stopping = null))
+      return stopping
+    },
   }
 }
 

@@ -1,0 +1,38 @@
+import type { ChainCounters } from '../chain-worker.js'
+import type { LedgerStanding } from '../ledger/chain-ledger.js'
+import type { ChainState, EndpointStatus } from '../model/chain-state.js'
+
+export interface ChainSummary {
+  readonly chainId: bigint
+  readonly name: string
+  readonly state: ChainState
+  readonly reason: string | null
+  readonly head: bigint | null
+  readonly processed: bigint | null
+  readonly safe: bigint | null
+  readonly finalized: bigint | null
+  /** Age of the newest processed block. */
+  readonly lagSeconds: number | null
+  readonly endpoints: readonly EndpointStatus[]
+}
+
+export interface ChainMetrics extends ChainCounters {
+  readonly chainId: bigint
+  readonly state: ChainState
+  readonly head: bigint | null
+  readonly processed: bigint | null
+  readonly lagSeconds: number | null
+  readonly positions: number
+  /** Positions by how their newest blocks are known; `unseen` ones cannot be read at the moment. */
+  readonly standing: LedgerStanding
+  readonly rpcRequests: Readonly<Record<string, number>>
+  readonly rpcErrors: Readonly<Record<string, number>>
+}
+
+export interface ManagerMetrics {
+  /** At `down` the numbers that only the database knows are null. */
+  readonly database: 'up' | 'down'
+  readonly chains: readonly ChainMetrics[]
+  readonly snapshots: { readonly saved: number; readonly queued: number }
+  readonly events: { readonly seq: bigint }
+}
