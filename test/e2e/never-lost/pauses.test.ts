@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, times } from '../../support/long.js'
 import { embeddedAddress } from './read-stored.js'
 import type { Counts } from './load-orders.js'
