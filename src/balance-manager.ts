@@ -167,7 +167,7 @@ export class BalanceManager {
       throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
       const tailer = new EventTailer({ log: storage.events, clock, logger: logger.child({ component: 'events' }) })
-      const onCommitted = (): void => tailer.wake()
+      const onCommitted = (events: readonly LoggedEvent[] = []): void => tailer.offer(events)
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, times } from '../../support/long.js'
 import { createTestDatabase } from '../../support/test-database.js'
 import type { TestDatabase } from '../../support/test-database.js'
@@ -9,7 +9,7 @@ import { sleepUpTo, tellResult } from './strikes.js'
 
 const SEED = 49
 const FAILOVERS = times(1, 10)
-const ROLLING_RESTARTS = times(1, 5)
+const ROLLING_RESTARTS = times(0, 5)
 
 describe('snapshots with two services on one database', () => {
   let scene: Scene
