@@ -186,6 +186,7 @@ export class BalanceManager {
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
       tailer.subscribe((event) => this.#onEvent(event))
+      tailer.onBreak(() => this.#onBreak())
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
@@ -457,6 +458,12 @@ export class BalanceManager {
     this.#logger.debug({ component: 'events', seq: event.seq.toString(), type: event.type }, 'event')
     if (event.type === 'snapshot.saved') this.#running?.upkeep.wake()
     if (event.type === 'watch-list.changed') for (const worker of this.#running?.workers ?? []) worker.outdate()
+  }
+
+  /** What was passed over may have been about anything. */
+  #onBreak(): void {
+    this.#running?.upkeep.wake()
+    for (const worker of this.#running?.workers ?? []) worker.outdate()
   }
 
   async #close(): Promise<void> {

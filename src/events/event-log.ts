@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '../model/event.js'
 
-/** Where the log stands. `log` names the log itself: after a restore from backup it is another one. */
+/** Where the log stands. `log` names the log itself: once it was seen to have lost events, it has another name. */
 export interface EventLogHead {
   readonly log: string
   /** The newest committed `seq`; 0 for an empty log. */
@@ -19,6 +19,11 @@ export interface EventLog {
   head(): Promise<EventLogHead>
   /** Events with `seq` greater than `after`, oldest first, at most `limit`. */
   read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
+  /**
+   * Gives the log another name if it still has this one and ends before `seq`, which somebody has seen in it: the database
+   * was restored, or a standby took over that had not got everything. A `seq` means another event from now on.
+   */
+  rename(log: string, seq: bigint): Promise<EventLogHead>
   /**
    * Calls `onWake` when new events may be there. Only a hint: a reader polls as well, and nothing is lost when no hint comes.
    *

@@ -4,6 +4,7 @@ import { silentLogger } from '../../src/model/logger.js'
 import { Database, DatabaseUnavailableError } from '../../src/storage/postgres/database.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
+import { until } from '../support/until.js'
 
 describe('the database connections', () => {
   let testDatabase: TestDatabase
@@ -55,6 +56,24 @@ describe('the database connections', () => {
     })
     await expect(failing).rejects.toThrow('division by zero')
     expect(await database.query({ name: 'read', text: 'select * from kept' })).toEqual([])
+  })
+
+  it('are not given to the next caller when the server has taken leave of them', async () => {
+    const ended = database.query({ name: 'sleep', text: 'select pg_sleep(30)' })
+    const next = ended.catch(() => database.query<{ one: number }>({ name: 'one', text: 'select 1 as one' }))
+    const other = new Database(testDatabase.address, silentLogger)
+    try {
+      await until('the statement runs', async () => {
+        const terminated = await other.query<{ done: boolean }>({
+          name: 'terminate',
+          text: `select pg_terminate_backend(pid) as done from pg_stat_activity where query = 'select pg_sleep(30)'`,
+        })
+        return terminated.length > 0
+      })
+      expect(await next).toEqual([{ one: 1 }])
+    } finally {
+      await other.close()
+    }
   })
 
   it('tell trouble that may pass from a mistake', async () => {

@@ -1,4 +1,5 @@
 import { DatabaseUnavailableError } from '../../src/storage/postgres/database.js'
+import type { EventLogHead } from '../../src/events/event-log.js'
 import type { Storage } from '../../src/storage/postgres/postgres-storage.js'
 import type { Lots } from './lots.js'
 import type { Owner, Scheduler } from './scheduler.js'
@@ -81,8 +82,14 @@ export class GatedDatabase {
   /** Wake-ups are steps too, and some never come: they are only hints. */
   #gateEvents(owner: Owner, events: Storage['events']): Storage['events'] {
     let quiet: { readonly after: bigint; readonly changes: number } | null = null
+    let known: { readonly head: Promise<EventLogHead>; readonly changes: number } | null = null
     return {
-      head: () => events.head(),
+      head: () => {
+        if (known?.changes !== this.#changes || this.trouble.away)
+          known = { head: events.head(), changes: this.#changes }
+        return known.head
+      },
+      rename: (log, seq) => events.rename(log, seq),
       read: async (after, limit) => {
         // Nothing was written since an empty page: the next one is empty as well, and is not asked for.
         if (quiet?.after === after && quiet.changes === this.#changes && !this.trouble.away) return []

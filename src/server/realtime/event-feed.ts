@@ -43,8 +43,10 @@ export class EventFeed {
   readonly #events: BalanceManager['events']
   readonly #metrics: ServerMetrics
   readonly #logger: Logger
-  readonly #recent = new RecentEvents()
-  readonly #stored: StoredPages
+  #recent = new RecentEvents()
+  #stored: StoredPages
+  /** How often events were passed over: who was being sent what came before cannot go on. */
+  #breaks = 0
   /** Sockets that get every event when it happens. */
   readonly #live = new Set<Socket>()
   /** Sockets whose place in the log this process has not reached yet: another process served them before. */
@@ -56,13 +58,18 @@ export class EventFeed {
   #writesLeft = TURN_WRITES
   #bytesLeft = TURN_BYTES
   #unsubscribe: (() => void) | null = null
+  #stopBreaks: (() => void) | null = null
   #closed = false
 
   constructor(options: EventFeedOptions) {
     this.#events = options.events
     this.#metrics = options.metrics
     this.#logger = options.logger
-    this.#stored = new StoredPages((after, limit) => options.events.read(after, limit))
+    this.#stored = this.#openPages()
+  }
+
+  #openPages(): StoredPages {
+    return new StoredPages((after, limit) => this.#events.read(after, limit))
   }
 
   /** Before the first `attach`: no socket is greeted before the feed follows the log. */
@@ -71,6 +78,7 @@ export class EventFeed {
       if (this.#closed || this.#unsubscribe !== null) return
       this.#sent = this.#events.seq
       this.#unsubscribe = this.#events.subscribe((event) => this.#take(event))
+      this.#stopBreaks = this.#events.onBreak((reason) => this.#startAnew(reason))
     }
     // A manager that never gets ready is told about by whoever started it.
     this.#events.ready().then(begin, () => undefined)
@@ -80,6 +88,8 @@ export class EventFeed {
     this.#closed = true
     this.#unsubscribe?.()
     this.#unsubscribe = null
+    this.#stopBreaks?.()
+    this.#stopBreaks = null
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#pending = []
     this.#live.clear()
@@ -121,12 +131,24 @@ export class EventFeed {
   }
 
   async #attach(socket: Socket, { since, log }: ResumePoint): Promise<void> {
+    const breaks = this.#breaks
     if (since === null) return this.#attachAtHead(socket, null)
     if (log !== null && log !== this.#events.logId) return this.#attachAtHead(socket, 'log_changed')
     if (since > this.#events.seq && !(await this.#isStored(since))) return this.#attachAtHead(socket, 'ahead_of_log')
     if (this.#sent - since > REPLAY_MAX) return this.#attachAtHead(socket, 'too_far_behind')
     this.#greet(socket, since)
-    await this.#replay(socket, since)
+    await this.#replay(socket, since, breaks)
+  }
+
+  /** Everybody is told to read the lists anew: what comes next does not follow on what was sent. */
+  #startAnew(reason: ResyncReason): void {
+    this.#breaks += 1
+    this.#pending = []
+    this.#recent = new RecentEvents()
+    this.#stored = this.#openPages()
+    this.#sent = this.#events.seq
+    for (const socket of [...this.#live, ...this.#ahead.keys()]) this.#resync(socket, reason)
+    this.#ahead.clear()
   }
 
   #attachAtHead(socket: Socket, reason: ResyncReason | null): void {
@@ -151,14 +173,16 @@ export class EventFeed {
     return event?.seq === seq
   }
 
-  async #replay(socket: Socket, since: bigint): Promise<void> {
+  async #replay(socket: Socket, since: bigint, breaks: number): Promise<void> {
     let position = since
     while (socket.connected) {
+      if (breaks !== this.#breaks) return this.#resync(socket, 'log_changed')
       const missing = this.#sent - position
       if (missing === 0n) return this.#goLive(socket)
       if (missing < 0n) return void this.#ahead.set(socket, position)
       if (missing > REPLAY_MAX) return this.#resync(socket, 'too_far_behind')
       const known = this.#recent.after(position, REPLAY_STEP) ?? (await this.#stored.after(position))
+      if (breaks !== this.#breaks) continue
       const step = firstBytes(known)
       const last = step.at(-1)
       if (last === undefined || step[0]?.seq !== position + 1n) return this.#resync(socket, 'expired')

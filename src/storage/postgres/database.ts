@@ -2,7 +2,7 @@ import pg from 'pg'
 
 import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
-import { DatabaseUnavailableError, asDatabaseError, isAnswered, troubleText } from './database-errors.js'
+import { DatabaseUnavailableError, asDatabaseError, endsConnection, isAnswered, troubleText } from './database-errors.js'
 
 export { DatabaseUnavailableError, sqlState } from './database-errors.js'
 
@@ -181,7 +181,7 @@ export class Database implements Queryable {
     try {
       return await this.#run<Row>(connection, statement.name, prepared(statement))
     } catch (error) {
-      if (!isAnswered(error)) failure = asError(error)
+      if (endsConnection(error)) failure = asError(error)
       throw error
     } finally {
       connection.client.release(failure)
@@ -197,7 +197,7 @@ export class Database implements Queryable {
       try {
         return await this.#run<Row>(connection, name, query)
       } catch (error) {
-        if (!isAnswered(error)) failure = asError(error)
+        if (endsConnection(error)) failure = asError(error)
         throw error
       }
     }
