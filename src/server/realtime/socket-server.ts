@@ -121,6 +121,7 @@ export class SocketServer {
     else if (!hostCheck(request.headers)) decide('forbidden_host', false)
     else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
+    else if (asksForScript(request.url)) decide('forbidden_jsonp', false)
     else if (limits.connectionRefusal(request.socket.remoteAddress) !== null) decide('too_many_connections', false)
     else decide(null, true)
   }
@@ -215,6 +216,14 @@ export class SocketServer {
 function forgetRequest(socket: Socket): void {
   Reflect.set(socket.conn, 'request', null)
   Object.assign(socket.handshake, { headers: {}, query: {}, auth: {} })
+}
+
+/**
+ * Whether the answers are wanted as JavaScript, which a page of any site could run, and so read: browsers send no origin with
+ * a request for a script.
+ */
+function asksForScript(url: string | undefined): boolean {
+  return new URLSearchParams(url?.split('?').slice(1).join('?')).has('j')
 }
 
 function refusal(code: keyof typeof refusals): Error {
