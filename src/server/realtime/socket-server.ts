@@ -65,6 +65,8 @@ export class SocketServer {
   readonly #feed: EventFeed
   readonly #updates: UpdateHandler
   readonly #clients = new WeakMap<Socket, Client>()
+  /** Connections that have joined, or wait to be let in. */
+  readonly #joined = new WeakSet<Connection>()
   #closing: Promise<void> | null = null
 
   constructor(options: SocketServerOptions) {
@@ -147,12 +149,16 @@ export class SocketServer {
   }
 
   async #letIn(socket: Socket, next: (refused?: Error) => void): Promise<void> {
+    // Whoever asks again before the answer would join as often as asked, and get each event as often.
+    if (this.#joined.has(socket.conn)) return next(refusal('invalid_request', 'expected a connection to join once'))
+    this.#joined.add(socket.conn)
     let refused: Error | undefined
     try {
       refused = await this.#admit(socket)
     } catch (error) {
       refused = error instanceof Error ? error : new Error(String(error))
     }
+    if (refused !== undefined) this.#joined.delete(socket.conn)
     next(refused)
   }
 
@@ -202,6 +208,7 @@ export class SocketServer {
     socket.on('disconnect', (reason) => {
       metrics.setSockets(this.#io.of('/').sockets.size)
       this.#feed.detach(socket)
+      this.#joined.delete(socket.conn)
       countOff()
       logger.info({ ...fields, reason }, 'connection closed')
     })
@@ -226,6 +233,6 @@ function asksForScript(url: string | undefined): boolean {
   return new URLSearchParams(url?.split('?').slice(1).join('?')).has('j')
 }
 
-function refusal(code: keyof typeof refusals): Error {
-  return Object.assign(new Error(code), { data: { success: false, error: refusals[code], code } })
+function refusal(code: keyof typeof refusals, error: string = refusals[code]): Error {
+  return Object.assign(new Error(code), { data: { success: false, error, code } })
 }
