@@ -169,7 +169,7 @@ export class SocketServer {
     const { keys, limits } = this.#options
     const secret = handshake.token ?? bearerSecret(socket.handshake.headers.authorization)
     // Waits for the database where that decides, but no longer than a connection may take.
-    const caller = await keys.identifyWhenKnown(secret)
+    const caller = await keys.identifyWhenKnown(secret, socket.conn)
     const limited = limits.keyLimit({ secret, caller, remoteAddress: socket.conn.remoteAddress })
     if (limited !== null) return Object.assign(new Error(limited.code), { data: toErrorAnswer(limited).body })
     if (caller === null) return refusal('unauthorized')
