@@ -2,7 +2,13 @@ import pg from 'pg'
 
 import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
-import { DatabaseUnavailableError, asDatabaseError, endsConnection, isAnswered, troubleText } from './database-errors.js'
+import {
+  DatabaseUnavailableError,
+  asDatabaseError,
+  endsConnection,
+  isAnswered,
+  troubleText,
+} from './database-errors.js'
 
 export { DatabaseUnavailableError, sqlState } from './database-errors.js'
 
