@@ -48,6 +48,21 @@ describe('the database connections', () => {
     }
   })
 
+  it('have our limits and the options of the address', async () => {
+    const url = `${testDatabase.url}&options=${encodeURIComponent('-c search_path=tidemark -c synchronous_commit=off')}`
+    const other = new Database({ connectionString: url }, silentLogger)
+    try {
+      const rows = await other.query<{ name: string; setting: string }>({
+        name: 'settings',
+        text: `select name, setting from pg_settings
+               where name in ('search_path', 'synchronous_commit', 'idle_in_transaction_session_timeout') order by name`,
+      })
+      expect(rows.map(({ setting }) => setting)).toEqual(['15000', 'tidemark', 'on'])
+    } finally {
+      await other.close()
+    }
+  })
+
   it('do not outlive a failed transaction with something half done', async () => {
     await database.query({ name: 'make', text: 'create table kept (id int)' })
     const failing = database.transaction(async (transaction) => {

@@ -359,16 +359,26 @@ export class Database implements Queryable {
 
   #clientOptions(): pg.ClientConfig {
     return {
-      ...this.#address,
       application_name: 'tidemark',
       connectionTimeoutMillis: this.limits.connectTimeoutMs,
       statement_timeout: this.limits.statementTimeoutMs,
       query_timeout: this.limits.queryTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      options: sessionSettings.map((setting) => `-c ${setting}`).join(' '),
+      ...withOptions(this.#address, sessionSettings.map((setting) => `-c ${setting}`).join(' ')),
     }
   }
+}
+
+/** What the address itself has for options comes first, so that of two settings of one name ours holds. */
+function withOptions(address: DatabaseAddress, options: string): pg.ClientConfig {
+  if (!('connectionString' in address) || !URL.canParse(address.connectionString)) return { ...address, options }
+  const url = new URL(address.connectionString)
+  const theirs = url.searchParams.get('options')
+  if (theirs === null) return { ...address, options }
+  // The driver would take those of the address alone.
+  url.searchParams.delete('options')
+  return { connectionString: url.href, options: `${theirs} ${options}` }
 }
 
 function cutAll({ clients }: ConnectionPool): void {
