@@ -92,6 +92,15 @@ describe('a key of the database', () => {
     expect(await refusalOf(service.connect())).toBe('unauthorized')
   })
 
+  it('is let in although its address has tried wrong keys without end: nobody could have guessed it', async () => {
+    const { secret } = await keys.add({ name: 'bot', scopes: ['read'] })
+    const { url } = await serve()
+    const guesses = Array.from({ length: 60 }, (_, index) => statusOf(`${url}/api/chains`, `wrong-secret-${index}`))
+    expect(new Set(await Promise.all(guesses))).toEqual(new Set([401, 429]))
+    expect(await statusOf(`${url}/api/chains`, `${secret.slice(0, -1)}!`)).toBe(429)
+    expect(await statusOf(`${url}/api/chains`, secret)).toBe(200)
+  })
+
   it('is kept as a hash only, and its use is noted', async () => {
     const { secret } = await keys.add({ name: 'bot', scopes: ['admin'] })
     const { logger, lines } = recordLog()
