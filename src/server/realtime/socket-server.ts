@@ -120,7 +120,7 @@ export class SocketServer {
   #decide(request: IncomingMessage, decide: (message: string | null | undefined, success: boolean) => void): void {
     const { corsOrigins, hostCheck, limits } = this.#options
     if (this.#closing !== null) decide('closed', false)
-    else if (!hostCheck(request.headers)) decide('forbidden_host', false)
+    else if (hostCheck(request.headers) !== 'allowed') decide('forbidden_host', false)
     else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
     else if (asksForScript(request.url)) decide('forbidden_jsonp', false)
