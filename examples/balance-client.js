@@ -17,6 +17,9 @@ const PING_EVERY_MS = 30_000
 // Where we are in the server's event log. After a lost connection the server sends what we missed.
 let place = { since: undefined, log: undefined }
 
+// Answers after which the same snapshot may be taken later.
+const passing = ['storage_unavailable', 'unavailable', 'not_ready', 'overloaded', 'rate_limited', 'closed']
+
 // Snapshots that are not acknowledged yet, by their id. A repeated id is stored only once, so sending again is safe.
 const pending = new Map()
 
@@ -68,6 +71,8 @@ socket.on('pong', (data) => {
 
 socket.on('disconnect', (reason) => {
   console.log(`disconnected: ${reason}`)
+  // After every other reason socket.io-client connects again by itself.
+  if (reason === 'io server disconnect') socket.connect()
 })
 
 socket.on('connect_error', (error) => {
@@ -99,10 +104,11 @@ function report() {
 /** Sends a snapshot; what is not answered stays pending and goes out again after the next connection. */
 function send(snapshot) {
   socket.emit('balance:update', snapshot, (answer) => {
-    // Unavailable or overloaded: keep it. Refused for what it says: sending it again would not help.
-    const tryAgain =
-      !answer.success && ['storage_unavailable', 'unavailable', 'overloaded', 'closed'].includes(answer.code)
-    if (tryAgain) return void setTimeout(() => pending.has(snapshot.id) && socket.connected && send(snapshot), 1000)
+    // The service cannot take it now: keep it. Refused for what it says: sending it again would not help.
+    if (!answer.success && passing.includes(answer.code)) {
+      const waitMs = Math.max(1000, answer.details?.retryAfterMs ?? 0)
+      return void setTimeout(() => pending.has(snapshot.id) && socket.connected && send(snapshot), waitMs)
+    }
     pending.delete(snapshot.id)
     if (once) stop(answer.success ? 0 : 1)
   })

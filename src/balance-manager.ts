@@ -167,7 +167,7 @@ export class BalanceManager {
       throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
       const tailer = new EventTailer({ log: storage.events, clock, logger: logger.child({ component: 'events' }) })
-      const onCommitted = (): void => tailer.wake()
+      const onCommitted = (events: readonly LoggedEvent[] = []): void => tailer.offer(events)
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
@@ -181,15 +181,16 @@ export class BalanceManager {
         snapshotRetentionDays: this.#config.snapshotRetentionDays ?? 0,
         eventRetentionDays: this.#config.eventRetentionDays ?? 0,
       })
-      const workers = chains.map(
-        (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
-      )
-      const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
+      // Last, because they connect to the nodes at once, and an attempt that fails must leave nothing behind.
+      const workers = chains.map(
+        (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
+      )
+      const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
       return { storage, intake, upkeep, tailer, workers, history }
     } catch (error) {
       await storage.close()

@@ -1,3 +1,5 @@
+import { EventEmitter } from 'node:events'
+
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 import { hashSecret } from '../access/make-secret.js'
@@ -70,7 +72,7 @@ describe('without any key', () => {
     const keys = await open()
     expect(() => keys.identify(null)).toThrow(expect.objectContaining({ code: 'not_ready' }))
     expect(() => keys.identify('secret')).toThrow(expect.objectContaining({ code: 'not_ready' }))
-    const waiting = keys.identifyWhenKnown(null)
+    const waiting = keys.identifyWhenKnown(null, Object.assign(new EventEmitter(), { readyState: 'open' }))
     table.away = false
     await fewSeconds()
     expect(keys.identify(null)?.may('write')).toBe(true)

@@ -3,6 +3,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { RequestError } from '../api/request-error.js'
 import type { RouteScope } from '../api/route.js'
 import type { ApiKey, ApiKeyStore, KeysInForce, Logger } from '../index.js'
+import { Gate } from './gate.js'
+import type { GateVisitor } from './gate.js'
 
 /** A key that was added or revoked elsewhere counts here after this time, and the reading itself. */
 const POLL_INTERVAL_MS = 2000
@@ -56,14 +58,12 @@ export class KeyRing {
   #timer: NodeJS.Timeout | null = null
   #failing = false
   #closed = false
-  /** Resolves with the first reading of the database. */
-  readonly #known: Promise<void>
-  #tellKnown: () => void = () => undefined
+  /** Opens with the first reading of the database. */
+  readonly #known = new Gate()
 
   constructor(options: KeyRingOptions) {
     this.#options = options
     this.#configured = options.configured.map((key) => this.#entry(key, null))
-    this.#known = new Promise((resolve) => (this.#tellKnown = resolve))
     this.#anyone = callerOf(null, () => true, { isValid: () => !this.required })
     this.#reader = callerOf(null, (scope) => scope === 'read', { isValid: () => options.publicRead })
   }
@@ -112,12 +112,12 @@ export class KeyRing {
     return secret === null && this.#options.publicRead ? this.#reader : null
   }
 
-  /** As `identify`, but waits for the first reading where that decides. */
-  async identifyWhenKnown(secret: string | null): Promise<Caller | null> {
+  /** As `identify`, but waits for the first reading where that decides, as long as the caller does. */
+  async identifyWhenKnown(secret: string | null, visitor: GateVisitor): Promise<Caller | null> {
     try {
       return this.identify(secret)
     } catch {
-      await this.#known
+      await this.#known.pass(visitor)
       return this.identify(secret)
     }
   }
@@ -163,7 +163,7 @@ export class KeyRing {
     // An entry stays the same object for as long as its key is in force: callers hold on to it.
     this.#stored = new Map(keys.map((key) => [key.id, before?.get(key.id) ?? this.#entry(key, key.id)]))
     this.#everAdded ||= everAdded
-    this.#tellKnown()
+    this.#known.open()
     const lost = [...(before?.keys() ?? [])].filter((id) => this.#stored?.has(id) !== true)
     if (lost.length === 0 && wasRequired === this.required) return
     this.#options.logger.info({ revoked: lost.length, inForce: keys.length }, 'API keys changed')

@@ -7,11 +7,12 @@ import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 import { until } from '../support/until.js'
-import { documentReport, startDatabase, startService } from './server-fixture.js'
-import type { Service, TestDatabase } from './server-fixture.js'
+import { documentReport, getJson, postJson, startDatabase, startService } from './server-fixture.js'
+import type { JsonAnswer, Service, TestDatabase } from './server-fixture.js'
 
 const repository = resolve(import.meta.dirname, '../..')
 const secret = 'the-secret-of-the-examples-0001'
+const secretSha256 = createHash('sha256').update(secret).digest('hex')
 
 let database: TestDatabase
 let service: Service
@@ -26,7 +27,6 @@ interface Example {
 
 beforeAll(async () => {
   ;[database, folder] = await Promise.all([startDatabase(), mkdtemp(join(tmpdir(), 'tidemark-examples-'))])
-  const secretSha256 = createHash('sha256').update(secret).digest('hex')
   service = await startService(database, {
     server: { apiKeys: [{ name: 'examples', scopes: ['read', 'write'], secretSha256 }] },
   })
@@ -108,6 +108,43 @@ describe('examples/viewer.mjs', () => {
     second.kill('SIGINT')
     await second.exited
     expect([...seen(first), ...seen(second)]).toEqual(Array.from({ length: 7 }, (_, index) => last - 2 + index))
+  })
+})
+
+describe('examples/balance-client.js', () => {
+  it('keeps a report that the service has no time for, and sends it later', async () => {
+    const slow = await startService(database, {
+      server: { apiKeys: [{ name: 'slow', scopes: ['read', 'write'], secretSha256 }], snapshotsPerSecond: 1 },
+    })
+    try {
+      const headers = { authorization: `Bearer ${secret}` }
+      const report = (): Promise<JsonAnswer> => postJson(`${slow.url}/api/balance/snapshot`, documentReport, headers)
+      const client = run(['examples/balance-client.js', '--once'], secret, slow.url)
+      // Others with its key leave no room for it until then.
+      await until('it is told to wait', async () => {
+        await Promise.all([report(), report(), report()])
+        return client.output().includes('rate_limited')
+      })
+      expect(await client.exited).toEqual({ code: 0, signal: null })
+    } finally {
+      await slow.close()
+    }
+  })
+
+  it('ends when its key is revoked, rather than gather reports that nobody takes', async () => {
+    const key = 'the-secret-of-the-examples-0002'
+    await service.manager.apiKeys.add({
+      name: 'revoked',
+      scopes: ['read', 'write'],
+      secretSha256: createHash('sha256').update(key).digest('hex'),
+    })
+    const headers = { authorization: `Bearer ${key}` }
+    await until('its key counts', async () => (await getJson(`${service.url}/api/chains`, { headers })).status === 200)
+    const client = run(['examples/balance-client.js'], key)
+    await until('it is let in', () => client.output().includes('Connected'))
+    await service.manager.apiKeys.revoke('revoked')
+    expect(await client.exited).toEqual({ code: 1, signal: null })
+    expect(client.output()).toContain('unauthorized')
   })
 })
 

@@ -6,9 +6,12 @@ import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { queryObjects } from 'node:v8'
 
 import pg from 'pg'
+import { Socket as ServerSideSocket } from 'socket.io'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
 
 import { BalanceManager, ConfigurationError, DatabaseUnavailableError } from '../../src/index.js'
 import { silentLogger } from '../../src/model/logger.js'
@@ -102,6 +105,27 @@ describe('a database that is away when the service starts', () => {
     door.set('open')
     expect(await greeted).toMatchObject({ seq: 0 })
     expect(await postJson(`${url}/api/balance/snapshot`, documentReport)).toMatchObject({ status: 200 })
+  })
+
+  it.each([
+    ['who need it to be told who they are', {}],
+    ['whose key stands in the settings', { token: 'canary-secret-of-the-reporter' }],
+  ])('keeps nothing of clients who come and go meanwhile, %s', async (_who, auth) => {
+    door.set('closed')
+    const secretSha256 = createHash('sha256').update('canary-secret-of-the-reporter').digest('hex')
+    const { url } = await serve({ apiKeys: [{ name: 'reporter', scopes: ['read', 'write'], secretSha256 }] })
+    const kept = (): number => queryObjects(ServerSideSocket, { format: 'count' })
+    const before = kept()
+    for (let come = 0; come < 20; come += 1) {
+      const socket = new WebSocket(`${url.replace('http', 'ws')}/api/socket.io/?EIO=4&transport=websocket`)
+      await once(socket, 'message')
+      socket.send(`40${JSON.stringify({ token: 'canary-secret-of-nobody', ...auth })}`)
+      // Its answer tells that what came before it was read.
+      socket.ping()
+      await once(socket, 'pong')
+      socket.terminate()
+    }
+    await until('they are forgotten', () => kept() - before <= 2)
   })
 
   it.each(['closed', 'silent'] as const)('does not hold up a stop (%s)', async (state) => {

@@ -79,6 +79,24 @@ describe('the origin of a page', () => {
     expect(await handshakes(url, 'https://good.example.evil')).toMatchObject({ polling: 403, websocket: 400 })
   })
 
+  it('cannot be hidden by asking for a script, which browsers do without an origin', async () => {
+    const { url } = await serve()
+    const handshake = `${url}/api/socket.io/?EIO=4&transport=polling`
+    const asScript = await fetch(`${handshake}&j=0`)
+    expect([asScript.status, await asScript.text()]).toEqual([403, expect.not.stringContaining('sid')])
+    // fetch() would take these headers out.
+    const ask = (site: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        request(handshake, { headers: { 'sec-fetch-site': site } }, (answer) =>
+          resolve(answer.resume().statusCode ?? 0),
+        )
+          .on('error', reject)
+          .end()
+      })
+    expect([await ask('cross-site'), await ask('same-site')]).toEqual([403, 403])
+    expect([await ask('same-origin'), await ask('none')]).toEqual([200, 200])
+  })
+
   it('may be any with *', async () => {
     const { url } = await serve({ server: { corsOrigins: ['*'] } })
     expect(await handshakes(url, 'https://any.example')).toEqual({ polling: 200, websocket: 101, cors: '*' })

@@ -39,6 +39,14 @@ const bearer = (secret: string): Record<string, string> => ({ authorization: `Be
 const statusOf = async (url: string, secret: string | null): Promise<number> =>
   (await getJson(url, secret === null ? {} : { headers: bearer(secret) })).status
 
+/** The same, for the name by which a proxy is called: `fetch` would send its own. */
+const statusUnderName = (host: string, url: string, secret: string): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    request(url, { headers: { host, ...bearer(secret) } }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end()
+  })
+
 async function report({ url }: Service, secret: string | null): Promise<number> {
   return (await postJson(`${url}/api/balance/snapshot`, documentReport, secret === null ? {} : bearer(secret))).status
 }
@@ -84,6 +92,15 @@ describe('a key of the database', () => {
     expect(await refusalOf(service.connect())).toBe('unauthorized')
   })
 
+  it('is let in although its address has tried wrong keys without end: nobody could have guessed it', async () => {
+    const { secret } = await keys.add({ name: 'bot', scopes: ['read'] })
+    const { url } = await serve()
+    const guesses = Array.from({ length: 60 }, (_, index) => statusOf(`${url}/api/chains`, `wrong-secret-${index}`))
+    expect(new Set(await Promise.all(guesses))).toEqual(new Set([401, 429]))
+    expect(await statusOf(`${url}/api/chains`, `${secret.slice(0, -1)}!`)).toBe(429)
+    expect(await statusOf(`${url}/api/chains`, secret)).toBe(200)
+  })
+
   it('is kept as a hash only, and its use is noted', async () => {
     const { secret } = await keys.add({ name: 'bot', scopes: ['admin'] })
     const { logger, lines } = recordLog()
@@ -121,15 +138,7 @@ describe('a key of the database', () => {
   it('lets a service on loopback go by any name, since it protects it now', async () => {
     const { secret } = await keys.add({ name: 'bot', scopes: ['read'] })
     const { url } = await serve()
-    const answered = await new Promise<number | undefined>((resolve, reject) => {
-      request(`${url}/api/chains`, { headers: { host: 'tidemark.example', ...bearer(secret) } }, (response) => {
-        response.resume()
-        resolve(response.statusCode)
-      })
-        .on('error', reject)
-        .end()
-    })
-    expect(answered).toBe(200)
+    expect(await statusUnderName('tidemark.example', `${url}/api/chains`, secret)).toBe(200)
   })
 })
 
@@ -261,6 +270,8 @@ it('a database that was never read shuts everybody out, and lets in who waited o
         },
       }),
   })
+  // A proxy passes on the name that it is called by: that is fine with a key, and there may be one.
+  expect(await statusUnderName('tidemark.example', `${service.url}/api/chains`, secret)).toBe(503)
   expect([
     await statusOf(`${service.url}/api/chains`, null),
     await statusOf(`${service.url}/api/chains`, secret),

@@ -178,6 +178,27 @@ describe('connections', () => {
     for (const { socket } of taken) socket.terminate()
   })
 
+  it('join once, however often they ask before the answer, and again when they have left', async () => {
+    const { url, manager } = await serve()
+    const address = `${url}/api/socket.io/?EIO=4&transport=polling`
+    const { sid } = JSON.parse((await (await fetch(address)).text()).slice(1)) as { sid: string }
+    const post = (...packets: string[]): Promise<Response> =>
+      fetch(`${address}&sid=${sid}`, { method: 'POST', body: packets.join('\x1e') })
+    const read = async (start: string): Promise<number> => {
+      const text = await (await fetch(`${address}&sid=${sid}`)).text()
+      return text.split('\x1e').filter((packet) => packet.startsWith(start)).length
+    }
+    await post(...Array.from({ length: 50 }, () => '40'))
+    await until('it has joined', async () => (await metricOf(url, 'tidemark_socket_connections')) > 0)
+    expect(await read('40')).toBe(1)
+    await manager.saveSnapshot(documentReport)
+    expect(await read('42["balance:snapshot"')).toBe(1)
+    await post('41')
+    await post('40')
+    expect(await read('40')).toBe(1)
+    expect(await metricOf(url, 'tidemark_socket_connections')).toBe(1)
+  })
+
   it('that open and close again and again leave nothing behind', async () => {
     const { url } = await serve()
     for (let round = 0; round < 5; round += 1) {

@@ -44,7 +44,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.server.headersTimeout = HEADERS_TIMEOUT_MS
   addSecurityHeaders(app)
   app.addHook('onRequest', async (request) => {
-    if (!options.hostCheck(request.headers)) {
+    const host = options.hostCheck(request.headers)
+    if (host === 'not_known')
+      throw new RequestError('not_ready', 'the API keys could not be read from the database yet')
+    if (host === 'forbidden') {
       throw new RequestError('forbidden', 'expected a request to localhost or a loopback address')
     }
     if (hasKeyInUrl(request.raw.url)) {

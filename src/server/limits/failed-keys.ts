@@ -1,3 +1,4 @@
+import { isGeneratedSecret } from '../../index.js'
 import type { Caller } from '../key-ring.js'
 import type { CallerAddress } from './caller-address.js'
 import { KeyedBuckets } from './keyed-buckets.js'
@@ -18,7 +19,8 @@ export interface KeyAttempt {
 
 /**
  * Bounds how many keys an address can try. Beyond the bound even a right key is refused, so that nothing is learnt from
- * the answer; a key that was right from this address before goes on, so that nobody can shut others out.
+ * the answer. Two go on, so that nobody can shut out others who come from the same address, as all do who come through a
+ * proxy: a key that was right from this address before, and one that we made, since nobody guesses 256 bits.
  */
 export class FailedKeys {
   readonly #failures = new KeyedBuckets(FAILURES)
@@ -29,7 +31,7 @@ export class FailedKeys {
     if (secret === null) return 0
     if (caller === null) return this.#failures.take(address.name, nowMs)
     const pair = `${address.name} ${caller.keyName}`
-    if (caller.keyName === null || this.#proven.has(pair)) return 0
+    if (caller.keyName === null || this.#proven.has(pair) || isGeneratedSecret(secret)) return 0
     const waitMs = this.#failures.waitMs(address.name, nowMs)
     if (waitMs > 0) return waitMs
     if (this.#proven.size >= PROVEN_MAX) this.#proven.clear()

@@ -1,9 +1,11 @@
 import type { Socket } from 'socket.io'
 
 import { encodeSeq } from '../../api/event-wire.js'
+import { RequestError } from '../../api/request-error.js'
 import type { ConnectedPayload, ResyncPayload, ResyncReason } from '../../api/socket-events.js'
 import { CONNECTED_MESSAGE } from '../../api/socket-events.js'
 import type { BalanceManager, LoggedEvent, Logger } from '../../index.js'
+import { Gate } from '../gate.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import type { EncodedEvent } from './encoded-event.js'
 import { encodeForAll, writeEncoded } from './encoded-event.js'
@@ -59,6 +61,8 @@ export class EventFeed {
   #bytesLeft = TURN_BYTES
   #unsubscribe: (() => void) | null = null
   #stopBreaks: (() => void) | null = null
+  /** Opens when the log is followed, or never will be. */
+  readonly #begun = new Gate()
   #closed = false
 
   constructor(options: EventFeedOptions) {
@@ -81,7 +85,8 @@ export class EventFeed {
       this.#stopBreaks = this.#events.onBreak((reason) => this.#startAnew(reason))
     }
     // A manager that never gets ready is told about by whoever started it.
-    this.#events.ready().then(begin, () => undefined)
+    const begun = this.#events.ready().then(begin, () => undefined)
+    void begun.then(() => this.#begun.open())
   }
 
   close(): void {
@@ -102,7 +107,9 @@ export class EventFeed {
    */
   async attach(socket: Socket, resume: ResumePoint | null): Promise<void> {
     try {
-      await this.#events.ready()
+      await this.#begun.pass(socket.conn)
+      if (!socket.connected) return
+      if (this.#unsubscribe === null) throw new RequestError('not_ready', 'the event log is not followed')
       if (resume === null) this.#greet(socket)
       else await this.#attach(socket, resume)
     } catch (error) {

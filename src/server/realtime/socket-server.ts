@@ -65,6 +65,8 @@ export class SocketServer {
   readonly #feed: EventFeed
   readonly #updates: UpdateHandler
   readonly #clients = new WeakMap<Socket, Client>()
+  /** Connections that have joined, or wait to be let in. */
+  readonly #joined = new WeakSet<Connection>()
   #closing: Promise<void> | null = null
 
   constructor(options: SocketServerOptions) {
@@ -118,9 +120,10 @@ export class SocketServer {
   #decide(request: IncomingMessage, decide: (message: string | null | undefined, success: boolean) => void): void {
     const { corsOrigins, hostCheck, limits } = this.#options
     if (this.#closing !== null) decide('closed', false)
-    else if (!hostCheck(request.headers)) decide('forbidden_host', false)
+    else if (hostCheck(request.headers) !== 'allowed') decide('forbidden_host', false)
     else if (hasKeyInUrl(request.url)) decide('key_in_url', false)
     else if (!isOriginAllowed(request.headers, corsOrigins)) decide('forbidden_origin', false)
+    else if (asksForScript(request.url)) decide('forbidden_jsonp', false)
     else if (limits.connectionRefusal(request.socket.remoteAddress) !== null) decide('too_many_connections', false)
     else decide(null, true)
   }
@@ -146,12 +149,16 @@ export class SocketServer {
   }
 
   async #letIn(socket: Socket, next: (refused?: Error) => void): Promise<void> {
+    // Whoever asks again before the answer would join as often as asked, and get each event as often.
+    if (this.#joined.has(socket.conn)) return next(refusal('invalid_request', 'expected a connection to join once'))
+    this.#joined.add(socket.conn)
     let refused: Error | undefined
     try {
       refused = await this.#admit(socket)
     } catch (error) {
       refused = error instanceof Error ? error : new Error(String(error))
     }
+    if (refused !== undefined) this.#joined.delete(socket.conn)
     next(refused)
   }
 
@@ -162,7 +169,7 @@ export class SocketServer {
     const { keys, limits } = this.#options
     const secret = handshake.token ?? bearerSecret(socket.handshake.headers.authorization)
     // Waits for the database where that decides, but no longer than a connection may take.
-    const caller = await keys.identifyWhenKnown(secret)
+    const caller = await keys.identifyWhenKnown(secret, socket.conn)
     const limited = limits.keyLimit({ secret, caller, remoteAddress: socket.conn.remoteAddress })
     if (limited !== null) return Object.assign(new Error(limited.code), { data: toErrorAnswer(limited).body })
     if (caller === null) return refusal('unauthorized')
@@ -201,6 +208,7 @@ export class SocketServer {
     socket.on('disconnect', (reason) => {
       metrics.setSockets(this.#io.of('/').sockets.size)
       this.#feed.detach(socket)
+      this.#joined.delete(socket.conn)
       countOff()
       logger.info({ ...fields, reason }, 'connection closed')
     })
@@ -217,6 +225,14 @@ function forgetRequest(socket: Socket): void {
   Object.assign(socket.handshake, { headers: {}, query: {}, auth: {} })
 }
 
-function refusal(code: keyof typeof refusals): Error {
-  return Object.assign(new Error(code), { data: { success: false, error: refusals[code], code } })
+/**
+ * Whether the answers are wanted as JavaScript, which a page of any site could run, and so read: browsers send no origin with
+ * a request for a script.
+ */
+function asksForScript(url: string | undefined): boolean {
+  return new URLSearchParams(url?.split('?').slice(1).join('?')).has('j')
+}
+
+function refusal(code: keyof typeof refusals, error: string = refusals[code]): Error {
+  return Object.assign(new Error(code), { data: { success: false, error, code } })
 }
