@@ -130,7 +130,11 @@ export async function checkCompleteness(world: World, database: SimulationDataba
         'no block is unseen where no node ever fails',
         facts,
       )
-      must(part.sampled === 0 || accruing || chain.mayBeSampled, 'no block is only sampled where it can be read', facts)
+      must(
+        part.sampled === 0 || accruing || chain.mayBeSampled || chain.wasUnreadable(token, solver),
+        'no block is only sampled where it can be read',
+        facts,
+      )
     }
   }
 }
