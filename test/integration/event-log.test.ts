@@ -194,6 +194,23 @@ describe('the event log', () => {
     expect(seen.map(reasonOf)).toEqual(['a', 'b', 'c', 'd', 'another'])
   })
 
+  it('knows an event that was offered again when it is read, whatever the order of its fields', async () => {
+    const { tailer, seen } = await startTailer()
+    const breaks: unknown[] = []
+    tailer.onBreak((reason) => breaks.push(reason))
+    const tokenAddress = '0x00000000000000000000000000000000000000aa'
+    const metadata = { name: 'A', symbol: 'A', decimals: 18 }
+    const type = 'token.changed'
+    tailer.offer([{ type, data: { ...metadata, accruing: true, tokenAddress, chainId: 1n }, seq: 1n }])
+    await database.transaction((transaction) =>
+      appendEvents(transaction, [{ type, data: { chainId: 1n, tokenAddress, accruing: true, ...metadata } }]),
+    )
+    await append(['next'])
+    await until('the next event is seen', () => seen.length === 2)
+    expect(seen.map(({ seq }) => seq)).toEqual([1n, 2n])
+    expect(breaks).toEqual([])
+  })
+
   it('lets a tailer say that events were deleted before it read them', async () => {
     const { tailer, seen } = await startTailer()
     const breaks: unknown[] = []
