@@ -87,6 +87,25 @@ describe('a reporter that sends too much', () => {
     await until('it may report again', async () => (await save())['success'])
   })
 
+  it('and comes again each time when it is told to is not cut, however often that is too early', async () => {
+    const { connect } = await serve({ server: { snapshotsPerSecond: 100 } })
+    const socket = connect()
+    await nextEvent(socket, 'connected')
+    let cut = false
+    socket.once('disconnect', () => (cut = true))
+    for (let refused = 0; refused < 300 && !cut;) {
+      const answer: unknown = await Promise.race([
+        socket.emitWithAck('balance:update', documentReport),
+        nextEvent(socket, 'disconnect'),
+      ])
+      const waitMs = (answer as { details?: { retryAfterMs: number } }).details?.retryAfterMs
+      if (waitMs === undefined) continue
+      refused += 1
+      await sleep(waitMs + 1)
+    }
+    expect(cut).toBe(false)
+  })
+
   it('is not believed to be somebody else by its headers', async () => {
     const { url } = await serve({ server: { snapshotsPerSecond: 5 } })
     const answers = await Promise.all(
