@@ -8,6 +8,11 @@ import { Server } from 'socket.io'
 const POOL_SIZE = 16
 const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'], max: POOL_SIZE })
 
+/** What the process tells its parent once it listens. */
+export interface Listening {
+  readonly url: string
+}
+
 interface Report {
   readonly ts: string
   readonly pid: number
@@ -40,5 +45,6 @@ io.on('connection', (socket) => {
 })
 http.listen(0, '127.0.0.1', () => {
   const address = http.address()
-  if (typeof address === 'object' && address !== null) process.send?.({ url: `http://127.0.0.1:${address.port}` })
+  if (typeof address === 'object' && address !== null)
+    process.send?.({ url: `http://127.0.0.1:${address.port}` } satisfies Listening)
 })

@@ -122,7 +122,7 @@ function print(part: Part, result: unknown): void {
 /** Some parts have several tables. */
 function tablesOf(part: Part, result: unknown): readonly unknown[] {
   if (part === 'live') return result as object[]
-  if (part === 'intake' || part === 'depth') return Object.values(result as object)
+  if (part === 'intake' || part === 'depth' || part === 'sockets') return Object.values(result as object)
   return [result]
 }
 

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../src/model/logger.js'
 import { startEmbeddedPostgres } from '../src/storage/postgres/embedded/start-embedded-postgres.js'
 import { runService, temporaryFolder } from '../test/support/service.js'
+import type { Listening } from './one-insert-server.js'
 import { median } from './quantile.js'
 import type { ClientTask, ReportFigures, StuckFigures, WatchFigures } from './socket-clients.js'
 
@@ -41,7 +42,7 @@ export async function measureSockets(): Promise<SocketFigures> {
 }
 
 /** Ours and the plain way in turn, on the same database server. */
-export async function measureReports(): Promise<SocketFigures['reports']> {
+async function measureReports(): Promise<SocketFigures['reports']> {
   const ours: ReportFigures[] = []
   const plain: ReportFigures[] = []
   await withDatabase(async (databaseUrl) => {
@@ -120,7 +121,7 @@ function startClients(task: ClientTask): ChildProcess {
   return fork(join(import.meta.dirname, 'socket-clients.ts'), [JSON.stringify(task)], { execArgv: ['--import', 'tsx'] })
 }
 
-export async function clients<Result>(task: ClientTask): Promise<Result> {
+async function clients<Result>(task: ClientTask): Promise<Result> {
   const child = startClients(task)
   const result = await answerOf<Result>(child)
   child.kill()
@@ -156,7 +157,7 @@ async function withPlainServer<Result>(databaseUrl: string, work: (url: string) 
     env: { ...process.env, DATABASE_URL: databaseUrl },
   })
   try {
-    return await work((await answerOf<{ readonly url: string }>(child)).url)
+    return await work((await answerOf<Listening>(child)).url)
   } finally {
     child.kill()
     await once(child, 'exit')
@@ -164,7 +165,7 @@ async function withPlainServer<Result>(databaseUrl: string, work: (url: string) 
 }
 
 /** The built service, on a database of its own where none is given. */
-export async function withService<Result>(
+async function withService<Result>(
   work: (url: string, pid: number) => Promise<Result>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Result> {
@@ -180,7 +181,7 @@ export async function withService<Result>(
 }
 
 /** The kernel's own figure for the process, without its children. */
-export async function residentKib(pid: number): Promise<number> {
+async function residentKib(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   const kib = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]
   if (kib === undefined) throw new Error(`expected VmRSS of process ${pid}`)

@@ -167,7 +167,7 @@ export class BalanceManager {
       throwIfClosed(signal)
       await storage.watchList.applyConfiguration({ chains, solvers })
       const tailer = new EventTailer({ log: storage.events, clock, logger: logger.child({ component: 'events' }) })
-      const onCommitted = (): void => tailer.wake()
+      const onCommitted = (events: readonly LoggedEvent[] = []): void => tailer.offer(events)
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
@@ -181,14 +181,16 @@ export class BalanceManager {
         snapshotRetentionDays: this.#config.snapshotRetentionDays ?? 0,
         eventRetentionDays: this.#config.eventRetentionDays ?? 0,
       })
+      tailer.subscribe((event) => this.#onEvent(event))
+      tailer.onBreak(() => this.#onBreak())
+      await tailer.start()
+      if (signal.aborted) await tailer.close()
+      throwIfClosed(signal)
+      // Last, because they connect to the nodes at once, and an attempt that fails must leave nothing behind.
       const workers = chains.map(
         (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
-      tailer.subscribe((event) => this.#onEvent(event))
-      await tailer.start()
-      if (signal.aborted) await tailer.close()
-      throwIfClosed(signal)
       return { storage, intake, upkeep, tailer, workers, history }
     } catch (error) {
       await storage.close()
@@ -457,6 +459,12 @@ export class BalanceManager {
     this.#logger.debug({ component: 'events', seq: event.seq.toString(), type: event.type }, 'event')
     if (event.type === 'snapshot.saved') this.#running?.upkeep.wake()
     if (event.type === 'watch-list.changed') for (const worker of this.#running?.workers ?? []) worker.outdate()
+  }
+
+  /** What was passed over may have been about anything. */
+  #onBreak(): void {
+    this.#running?.upkeep.wake()
+    for (const worker of this.#running?.workers ?? []) worker.outdate()
   }
 
   async #close(): Promise<void> {

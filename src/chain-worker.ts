@@ -1,6 +1,7 @@
 import { bindHistorySource } from './bind-history-source.js'
 import { ChainStatus } from './chain/chain-status.js'
 import { HeadSource } from './chain/head/head-source.js'
+import type { LoggedEvent } from './model/event.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { RpcClient } from './chain/rpc/rpc-client.js'
 import { watchChain } from './chain/watch-chain.js'
@@ -33,7 +34,7 @@ export interface ChainWorkerOptions {
   readonly transport: NodeTransport
   readonly logger: Logger
   /** Called after each commit that may have appended events. */
-  readonly onCommitted: () => void
+  readonly onCommitted: (events?: readonly LoggedEvent[]) => void
 }
 
 /** What one chain did since the start, for metrics. */

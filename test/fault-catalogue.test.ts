@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
 const root = resolve(import.meta.dirname, '..')
-const FAULTS = 23
+const FAULTS = 67
 
 interface Row {
   readonly fault: number

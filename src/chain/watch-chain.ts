@@ -124,15 +124,8 @@ class ChainWatch {
     for (;;) {
       const cursor = view.headers.at(-1)
       if (cursor !== undefined && head.number - cursor.number > CATCH_UP_BLOCKS_MAX) {
-        const reorg = await this.#settle(cursor)
-        if (reorg !== null) {
-          yield reorg
-          continue
-        }
-        yield await this.#gap(
-          head,
-          `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`,
-        )
+        const reason = `blocks ${cursor.number + 1n} to ${head.number - 1n} passed while Tidemark was away`
+        yield await this.#gap({ cursor, resumeAt: head, reason })
         continue
       }
       if (cursor !== undefined && head.number - cursor.number > EXTEND_BLOCKS_MAX) {
@@ -183,7 +176,8 @@ class ChainWatch {
       if (!(await this.#isStateGone(error, { cursor, target, head }))) throw error
       const resumeAt = await this.#oldestLasting(cursor, head)
       const last = resumeAt.number - 1n
-      return this.#gap(resumeAt, `no endpoint has the state of blocks ${cursor.number + 1n} to ${last} any more`)
+      const reason = `no endpoint has the state of blocks ${cursor.number + 1n} to ${last} any more`
+      return this.#gap({ cursor, resumeAt, reason })
     }
   }
 
@@ -246,7 +240,10 @@ class ChainWatch {
       } catch (error) {
         // Only old blocks lose their state. At the head it is the endpoint's trouble, and passes.
         if (!(error instanceof StateUnavailableError) || header.hash === head.hash) throw error
-        yield await this.#gap(head, `no endpoint has the state of block ${header.number} any more`)
+        const cursor = this.#options.view.headers.at(-1)
+        if (cursor === undefined) throw error
+        const reason = `no endpoint has the state of block ${header.number} any more`
+        yield await this.#gap({ cursor, resumeAt: head, reason })
         return
       }
       this.#options.status.processed(header)
@@ -324,9 +321,24 @@ class ChainWatch {
     }
   }
 
-  async #gap(head: BlockHeader, reason: string): Promise<ChainEvent> {
-    this.#options.logger.warn({ head: head.number.toString(), reason }, 'gap in the history')
-    return { kind: 'gap', resumeAt: head, headers: await this.#headersBelow(this.#options.client, head), reason }
+  /**
+   * Goes on at a later block. Whether the cursor is canonical is looked at last: the blocks between are not linked, and the
+   * records of another branch would stay below the gap for good.
+   */
+  async #gap({
+    cursor,
+    resumeAt,
+    reason,
+  }: {
+    readonly cursor: BlockHeader
+    readonly resumeAt: BlockHeader
+    readonly reason: string
+  }): Promise<ChainEvent> {
+    const headers = await this.#headersBelow(this.#options.client, resumeAt)
+    const reorg = await this.#settle(cursor)
+    if (reorg !== null) return reorg
+    this.#options.logger.warn({ resumeAt: resumeAt.number.toString(), reason }, 'gap in the history')
+    return { kind: 'gap', resumeAt, headers, reason }
   }
 
   /** Up to 64 linked headers that end with the head's parent; none for a chain that has only its first block. */

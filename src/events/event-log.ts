@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '../model/event.js'
 
-/** Where the log stands. `log` names the log itself: after a restore from backup it is another one. */
+/** Where the log stands. `log` names the log itself: once it was seen to have lost events, it has another name. */
 export interface EventLogHead {
   readonly log: string
   /** The newest committed `seq`; 0 for an empty log. */
@@ -19,6 +19,13 @@ export interface EventLog {
   head(): Promise<EventLogHead>
   /** Events with `seq` greater than `after`, oldest first, at most `limit`. */
   read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
+  /**
+   * Gives the log another name if it still has this one: the database was restored, or a standby took over that had not got
+   * everything, so that a `seq` means another event from now on.
+   *
+   * @param lostSeq somebody has seen this event: only if the log ends before it; null if it has another one in its place
+   */
+  rename(log: string, lostSeq: bigint | null): Promise<EventLogHead>
   /**
    * Calls `onWake` when new events may be there. Only a hint: a reader polls as well, and nothing is lost when no hint comes.
    *

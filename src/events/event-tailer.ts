@@ -2,10 +2,13 @@ import type { Clock } from '../model/clock.js'
 import type { LoggedEvent } from '../model/event.js'
 import type { Logger } from '../model/logger.js'
 import { messageOf } from '../model/errors.js'
+import { encodeEvent } from './event-codec.js'
 import type { EventLog, EventLogHead } from './event-log.js'
 
 /** A process reads the log at least this often, whatever hints come. */
 export const TAIL_POLL_MS = 250
+/** Whether the log still is the one that was followed is looked at this often, while nothing new is in it. */
+const LOG_CHECK_MS = 1000
 /** Events per read: bounds the memory of one step. */
 const PAGE_SIZE = 1000
 const RETRY_MS_MAX = 5000
@@ -21,18 +24,31 @@ export interface EventTailerOptions {
 type EventHandler = (event: LoggedEvent) => void
 
 /**
+ * Why events were passed over: the log lost its end, and goes on with others; or what came next was deleted by retention
+ * before it was read.
+ */
+export type LogBreak = 'log_changed' | 'expired'
+
+type BreakHandler = (reason: LogBreak) => void
+
+/**
  * Follows the event log and hands each event to every subscriber, once, in order.
  *
  * Invariant: `seq` is the newest event that all subscribers have been given; it moves only after they were called. When
- * the database is away the tailer waits and goes on from the same place.
+ * the database is away the tailer waits and goes on from the same place. Where that cannot be, whoever wants to know is
+ * told of a break, with `seq` already where it goes on.
  */
 export class EventTailer {
   readonly #log: EventLog
   readonly #logger: Logger
   readonly #clock: Clock
   readonly #handlers = new Set<EventHandler>()
+  readonly #breakHandlers = new Set<BreakHandler>()
   #head: EventLogHead | null = null
   #seq = 0n
+  /** The event at `#seq`, once it is known. */
+  #last: LoggedEvent | null = null
+  #checkedAtMs = Number.NEGATIVE_INFINITY
   #closed = false
   #wake: (() => void) | null = null
   #woken = false
@@ -66,6 +82,12 @@ export class EventTailer {
   subscribe(handler: EventHandler): () => void {
     this.#handlers.add(handler)
     return () => this.#handlers.delete(handler)
+  }
+
+  /** Calls the handler whenever events were passed over that nobody was given. */
+  onBreak(handler: BreakHandler): () => void {
+    this.#breakHandlers.add(handler)
+    return () => this.#breakHandlers.delete(handler)
   }
 
   /**
@@ -107,24 +129,65 @@ export class EventTailer {
         const level = failures % TOLD_EVERY === 1 ? 'warn' : 'debug'
         this.#logger[level]({ error: messageOf(error), failures }, 'event log could not be read, trying again')
       }
-      if (!this.#woken || failures > 0) await this.#pause(failures)
+      if (!this.#closed && (!this.#woken || failures > 0)) await this.#pause(failures)
     }
   }
 
   /** @returns true when a full page came, so that more may be waiting. */
   async #step(): Promise<boolean> {
-    const events = await this.#log.read(this.#seq, PAGE_SIZE)
-    for (const event of events) {
+    const { seq } = this
+    const last = this.#last
+    // The event at our place comes once more: it tells whether this still is the log that was followed.
+    const page = await this.#log.read(seq - 1n, PAGE_SIZE + 1)
+    const known = page.find((event) => event.seq === seq)
+    if (last !== null && known !== undefined && !isSame(last, known)) {
+      this.#goTo(await this.#log.rename(this.logId, null))
+      return false
+    }
+    if (this.#seq === seq) this.#last = known ?? last
+    if (page.at(-1)?.seq === known?.seq) await this.#checkLog()
+    for (const event of page) {
       if (this.#closed) return false
       // Offered while this page was read.
-      if (event.seq > this.#seq) this.#handToAll(event)
+      if (event.seq <= this.#seq) continue
+      if (event.seq > this.#seq + 1n) this.#goOnAfter(event.seq - 1n, 'expired')
+      this.#handToAll(event)
     }
-    return events.length === PAGE_SIZE
+    return page.length > PAGE_SIZE
+  }
+
+  /** A log without anything new may be one that has lost what we have seen, and gives out the same numbers again. */
+  async #checkLog(): Promise<void> {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#checkedAtMs < LOG_CHECK_MS) return
+    const { seq, logId } = this
+    const head = await this.#log.head()
+    // Of several processes that see it one gives the new name, which the others find.
+    this.#goTo(head.seq < seq ? await this.#log.rename(logId, seq) : head)
+    this.#checkedAtMs = nowMs
+  }
+
+  /** Goes on at the head of a log, if it is another one. */
+  #goTo(head: EventLogHead): void {
+    if (this.#closed || head.log === this.logId) return
+    this.#logger.warn(
+      { seen: this.#seq.toString(), seq: head.seq.toString(), log: head.log },
+      'the event log is not the one that was followed: the database was restored, or a standby took over',
+    )
+    this.#head = head
+    this.#goOnAfter(head.seq, 'log_changed')
+  }
+
+  #goOnAfter(seq: bigint, reason: LogBreak): void {
+    this.#seq = seq
+    this.#last = null
+    for (const handler of this.#breakHandlers) handler(reason)
   }
 
   #handToAll(event: LoggedEvent): void {
     for (const handler of this.#handlers) this.#hand(handler, event)
     this.#seq = event.seq
+    this.#last = event
   }
 
   /** One subscriber's failure is its own: the others still get the event. */
@@ -150,4 +213,9 @@ export class EventTailer {
     })
     this.#wake = null
   }
+}
+
+function isSame(one: LoggedEvent, other: LoggedEvent): boolean {
+  if (one.type === 'snapshot.saved') return other.type === 'snapshot.saved' && other.data.id === one.data.id
+  return one.type === other.type && encodeEvent(one) === encodeEvent(other)
 }

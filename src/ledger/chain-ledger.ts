@@ -1,3 +1,4 @@
+import type { LoggedEvent } from '../model/event.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { BlockObservation, ChainEvent, SpanObservation } from '../model/chain-event.js'
 import type { Logger } from '../model/logger.js'
@@ -25,7 +26,8 @@ export interface ChainLedgerOptions {
   readonly logger: Logger
   readonly signal?: AbortSignal | undefined
   /** Called when a repair may have appended events. */
-  readonly onCommitted?: (() => void) | undefined
+  /** Called after a commit that logged events, with these where they are at hand. */
+  readonly onCommitted?: ((events?: readonly LoggedEvent[]) => void) | undefined
 }
 
 /** Positions by how their newest blocks are known; `unseen` ones cannot be read, or were not read yet. */
@@ -42,6 +44,7 @@ export class ChainLedger {
   readonly #store: LedgerStore
   readonly #logger: Logger
   readonly #history: HistoryContext
+  readonly #onCommitted: ChainLedgerOptions['onCommitted']
   #genesisHash: Hash | null
   #headers: BlockHeader[]
   #finality: FinalityCursors
@@ -59,6 +62,7 @@ export class ChainLedger {
     this.#store = options.store
     this.#logger = options.logger
     this.#history = options
+    this.#onCommitted = options.onCommitted
     this.#genesisHash = stored.genesisHash
     this.#headers = [...stored.headers]
     this.#finality = stored.finality
@@ -176,7 +180,8 @@ export class ChainLedger {
       ...decision,
       events: [...decision.events, ...describeTokens(this.#positions, { metadata, accruing, settled })],
     }
-    await this.#store.commitBlock(commit)
+    const logged = await this.#store.commitBlock(commit)
+    if (logged.length > 0) this.#onCommitted?.(logged)
     this.#headers.push(header)
     this.#trimHeaders()
     this.#finality = finality

@@ -2,7 +2,7 @@ import type { BalanceCause } from '../model/balance-cause.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { CoverageKind, WatchedPosition } from '../model/chain-event.js'
 import { RetryableError, TidemarkError } from '../model/errors.js'
-import type { TidemarkEvent } from '../model/event.js'
+import type { LoggedEvent, TidemarkEvent } from '../model/event.js'
 import type { Hash, Position, Token } from '../model/position.js'
 import type { TokenMetadata } from '../model/token-metadata.js'
 
@@ -183,7 +183,8 @@ export interface LedgerStore {
   ): Promise<readonly StoredPosition[]>
   /** Stores the genesis hash and the first headers; the last of them, if any, becomes the cursor. */
   commitStart(chainId: bigint, genesisHash: Hash | null, headers: readonly BlockHeader[]): Promise<void>
-  commitBlock(commit: BlockCommit): Promise<void>
+  /** @returns the events as they stand in the log */
+  commitBlock(commit: BlockCommit): Promise<readonly LoggedEvent[]>
   /** @param plan is made while nobody else can write records of the chain */
   commitRollback(
     commit: RollbackCommit,

@@ -1,4 +1,4 @@
-import type { EventTailer } from '../events/event-tailer.js'
+import type { EventTailer, LogBreak } from '../events/event-tailer.js'
 import type { EventLog } from '../events/event-log.js'
 import type { LoggedEvent } from '../model/event.js'
 
@@ -8,10 +8,12 @@ export interface ManagerEvents {
   ready(): Promise<void>
   /** The newest event handed to subscribers. */
   readonly seq: bigint
-  /** The identity of the log: another one after a restore from backup. */
+  /** The identity of the log: another one once it was seen to have lost events, as by a restore from backup. */
   readonly logId: string
   /** Hands over each committed event once, in order, from now on. */
   subscribe(handler: (event: LoggedEvent) => void): () => void
+  /** Tells when events were passed over; `seq` and `logId` are already those with which it goes on. */
+  onBreak(handler: (reason: LogBreak) => void): () => void
   /** Events with `seq` greater than `after`, oldest first. */
   read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
   /** The oldest `seq` that is still kept. */
@@ -37,6 +39,7 @@ export function eventsOf(parts: () => EventParts, startSettled: Promise<void>): 
       return parts().tailer.logId
     },
     subscribe: (handler) => parts().tailer.subscribe(handler),
+    onBreak: (handler) => parts().tailer.onBreak(handler),
     read: async (after, limit) => parts().storage.events.read(after, limit),
     oldestSeq: async () => (await parts().storage.events.head()).oldestSeq,
   }

@@ -35,10 +35,10 @@ export interface SnapshotUpkeep {
   pruneEvents(days: number, limit: number): Promise<number | null>
   /**
    * Deletes snapshots whose `ts` is older than `days`, minute after minute, as many as fit into `limit` but at least one
-   * minute. Snapshots whose event is still in the log, or that are not in the sums yet, stay.
+   * minute. Snapshots whose event is still in the log stay.
    *
    * @param from where the step before ended; null for the oldest.
-   * @returns null when another process is at it.
+   * @returns null when another process is at it, or the sums are too far behind.
    */
   pruneSnapshots(days: number, from: Date | null, limit: number): Promise<PruneProgress | null>
 }

@@ -358,7 +358,7 @@ function replay(viewer: Viewer): Map<string, string | null> {
       for (const { position, balance } of change.items ?? []) {
         shown.set(`${position.tokenAddress}/${position.solverAddress}`, balance)
       }
-    } else {
+    } else if (name === 'balance:updated' || name === 'position:started') {
       shown.set(`${change.tokenAddress}/${change.solverAddress}`, change.newBalance ?? change.balance ?? null)
     }
   }

@@ -148,7 +148,7 @@ describe('a reporter', () => {
   it('leaves a connection on which nothing is answered any more', async () => {
     const service = await serve()
     const proxy = await proxyBefore(service)
-    const reporter = reporterOf(proxy.url, { answerTimeoutMs: 200 })
+    const reporter = reporterOf(proxy.url, { answerTimeoutMs: 200 }, { connectTimeoutMs: 500 })
     await reporter.report(numbered(510))
     const reasons: (string | undefined)[] = []
     reporter.on('state', ({ error }) => reasons.push(error?.code))

@@ -123,10 +123,12 @@ describe('a service whose database is in trouble', () => {
     await holder.connect()
     try {
       await holder.query('begin')
-      await holder.query('lock table tidemark."BalanceSnapshot" in access exclusive mode')
+      await holder.query('lock table tidemark."BalanceSnapshot", tidemark.api_key in access exclusive mode')
       const startedAt = performance.now()
+      const takers = Promise.allSettled(Array.from({ length: 20 }, () => service.manager.apiKeys.list()))
       const answers = Array.from({ length: 40 }, () => list())
       expect(await ready()).toMatchObject({ status: 503 })
+      for (const { status } of await takers) expect(status).toBe('rejected')
       for (const { status } of await Promise.all(answers)) expect(status).toBe(503)
       expect(performance.now() - startedAt).toBeLessThan(deadlineMs)
     } finally {
@@ -134,6 +136,29 @@ describe('a service whose database is in trouble', () => {
     }
     await healed()
     expect((await list()).status).toBe(200)
+  })
+
+  it('takes snapshots and hands out their events while those who read hold up each other', async () => {
+    await healed()
+    const holder = new pg.Client(server.connection)
+    await holder.connect()
+    try {
+      await holder.query('begin')
+      await holder.query('lock table tidemark.snapshot_rollup in access exclusive mode')
+      const series = `${service.url}/api/balance/snapshot/series?book=onchain&asset=usdt`
+      const answers = Array.from({ length: 40 }, () => getJson(series))
+      const viewer = service.connect()
+      await nextEvent(viewer, 'connected')
+      const event = nextEvent(viewer, 'balance:snapshot')
+      const kept = await post()
+      expect(kept, JSON.stringify(kept.body)).toMatchObject({ status: 200 })
+      await event
+      expect(await ready()).toMatchObject({ status: 200 })
+      for (const { status } of await Promise.all(answers)) expect(status).toBe(503)
+    } finally {
+      await holder.end()
+    }
+    await healed()
   })
 
   it('takes no writes but answers reads when it has become read only, says so, and heals', async () => {

@@ -2,8 +2,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { silentLogger } from '../../src/model/logger.js'
 import { Database, DatabaseUnavailableError } from '../../src/storage/postgres/database.js'
+import { recordLog } from '../support/log-recorder.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
+import { until } from '../support/until.js'
 
 describe('the database connections', () => {
   let testDatabase: TestDatabase
@@ -47,6 +49,40 @@ describe('the database connections', () => {
     }
   })
 
+  it('are not made anew for each of many writes that a read-only server refuses', async () => {
+    await database.query({
+      name: 'protect',
+      text: `alter database ${testDatabase.name} set default_transaction_read_only = on`,
+    })
+    const { logger, lines } = recordLog()
+    const other = new Database(testDatabase.address, logger)
+    const beganMs = performance.now()
+    for (let write = 0; write < 50; write += 1) {
+      const refused = other.query({ name: 'write', text: 'create table refused (id int)' })
+      await expect(refused).rejects.toMatchObject({ code: 'database_unavailable', trouble: 'read_only' })
+    }
+    const seconds = Math.ceil((performance.now() - beganMs) / 1000)
+    const renewals = lines.filter(({ message }) => message === 'database connections are made anew')
+    expect(renewals.length).toBeGreaterThan(0)
+    expect(renewals.length).toBeLessThanOrEqual(seconds)
+    await other.close()
+  })
+
+  it('have our limits and the options of the address', async () => {
+    const url = `${testDatabase.url}&options=${encodeURIComponent('-c search_path=tidemark -c synchronous_commit=off')}`
+    const other = new Database({ connectionString: url }, silentLogger)
+    try {
+      const rows = await other.query<{ name: string; setting: string }>({
+        name: 'settings',
+        text: `select name, setting from pg_settings
+               where name in ('search_path', 'synchronous_commit', 'idle_in_transaction_session_timeout') order by name`,
+      })
+      expect(rows.map(({ setting }) => setting)).toEqual(['15000', 'tidemark', 'on'])
+    } finally {
+      await other.close()
+    }
+  })
+
   it('do not outlive a failed transaction with something half done', async () => {
     await database.query({ name: 'make', text: 'create table kept (id int)' })
     const failing = database.transaction(async (transaction) => {
@@ -55,6 +91,24 @@ describe('the database connections', () => {
     })
     await expect(failing).rejects.toThrow('division by zero')
     expect(await database.query({ name: 'read', text: 'select * from kept' })).toEqual([])
+  })
+
+  it('are not given to the next caller when the server has taken leave of them', async () => {
+    const ended = database.query({ name: 'sleep', text: 'select pg_sleep(30)' })
+    const next = ended.catch(() => database.query<{ one: number }>({ name: 'one', text: 'select 1 as one' }))
+    const other = new Database(testDatabase.address, silentLogger)
+    try {
+      await until('the statement runs', async () => {
+        const terminated = await other.query<{ done: boolean }>({
+          name: 'terminate',
+          text: `select pg_terminate_backend(pid) as done from pg_stat_activity where query = 'select pg_sleep(30)'`,
+        })
+        return terminated.length > 0
+      })
+      expect(await next).toEqual([{ one: 1 }])
+    } finally {
+      await other.close()
+    }
   })
 
   it('tell trouble that may pass from a mistake', async () => {

@@ -39,6 +39,13 @@ describe('the event log', () => {
   const append = (reasons: readonly string[]): Promise<void> =>
     database.transaction((transaction) => appendEvents(transaction, reasons.map(event)))
 
+  /** As after a restore from backup, or when a standby takes over that had not got everything. */
+  const loseEventsAfter = (seq: bigint): Promise<void> =>
+    database.transaction(async (transaction) => {
+      await transaction.query({ name: 'lose', text: 'delete from tidemark.event where seq > $1', values: [seq] })
+      await transaction.query({ name: 'back', text: 'update tidemark.event_log set seq = $1', values: [seq] })
+    })
+
   const startTailer = async (): Promise<{ tailer: EventTailer; seen: LoggedEvent[] }> => {
     const tailer = new EventTailer({ clock: systemClock, log, logger: silentLogger })
     tailers.push(tailer)
@@ -144,6 +151,85 @@ describe('the event log', () => {
     await until('every event is seen', () => seen.length === 4)
     expect(seen.map(reasonOf)).toEqual(['before', 'round 0', 'round 1', 'round 2'])
     expect(seen.map((logged) => logged.seq)).toEqual([1n, 2n, 3n, 4n])
+  })
+
+  it('lets a tailer go on in a log that has lost its end, and says so', async () => {
+    const { tailer, seen } = await startTailer()
+    const second = await startTailer()
+    const breaks: unknown[] = []
+    tailer.onBreak((reason) => breaks.push([reason, tailer.seq]))
+    await append(['a', 'b', 'c', 'd'])
+    await until('four events are seen', () => seen.length === 4 && second.seen.length === 4)
+    const before = tailer.logId
+
+    await loseEventsAfter(2n)
+    await until('both tailers know', () => tailer.logId !== before && second.tailer.logId !== before)
+    expect(breaks).toEqual([['log_changed', 2n]])
+    expect((await log.head()).log).toBe(tailer.logId)
+    expect(second.tailer.logId).toBe(tailer.logId)
+
+    await append(['another'])
+    await until('the new event is seen', () => seen.length === 5 && second.seen.length === 5)
+    expect(seen.slice(3).map((logged) => [logged.seq, reasonOf(logged)])).toEqual([
+      [4n, 'd'],
+      [3n, 'another'],
+    ])
+  })
+
+  it('lets a tailer see that the log lost its end although it has grown past the place since', async () => {
+    const { tailer, seen } = await startTailer()
+    const breaks: unknown[] = []
+    tailer.onBreak((reason) => breaks.push([reason, tailer.seq]))
+    await append(['a', 'b', 'c', 'd'])
+    await until('four events are seen', () => seen.length === 4)
+    await database.transaction(async (transaction) => {
+      await transaction.query({ name: 'lose', text: 'delete from tidemark.event where seq > 2' })
+      await transaction.query({ name: 'back', text: 'update tidemark.event_log set seq = 2' })
+      await appendEvents(transaction, ['e', 'f', 'g'].map(event))
+    })
+    await until('the tailer knows', () => breaks.length > 0)
+    expect(breaks).toEqual([['log_changed', 5n]])
+    await append(['another'])
+    await until('the new event is seen', () => seen.length === 5)
+    expect(seen.map(reasonOf)).toEqual(['a', 'b', 'c', 'd', 'another'])
+  })
+
+  it('lets a tailer say that events were deleted before it read them', async () => {
+    const { tailer, seen } = await startTailer()
+    const breaks: unknown[] = []
+    tailer.onBreak((reason) => breaks.push([reason, tailer.seq]))
+    await database.transaction(async (transaction) => {
+      await appendEvents(transaction, ['a', 'b', 'c'].map(event))
+      await transaction.query({ name: 'expire', text: 'delete from tidemark.event where seq < 3' })
+    })
+    await until('the event that is left is seen', () => seen.length === 1)
+    expect(breaks).toEqual([['expired', 2n]])
+    expect(seen.map(reasonOf)).toEqual(['c'])
+  })
+
+  it('keeps its name when it has what was seen, whoever says otherwise', async () => {
+    await append(['one', 'two'])
+    const { log: name } = await log.head()
+    expect(await log.rename(name, 2n)).toMatchObject({ log: name })
+    expect(await log.rename('00000000-0000-4000-8000-000000000000', 3n)).toMatchObject({ log: name })
+  })
+
+  it('lets a tailer be closed at once although the log cannot be read', async () => {
+    const { tailer } = await startTailer()
+    const fails: (() => void)[] = []
+    log.read = () => new Promise((_resolve, reject) => fails.push(() => reject(new Error('away'))))
+    const failReading = async (): Promise<void> => {
+      await until('the log is read', () => fails.length > 0)
+      for (const fail of fails.splice(0)) fail()
+    }
+    // After the fourth failure in a row it would rest for two seconds.
+    for (let failure = 1; failure <= 3; failure += 1) await failReading()
+    await until('the log is read', () => fails.length > 0)
+    const beganMs = performance.now()
+    const closed = tailer.close()
+    await failReading()
+    await closed
+    expect(performance.now() - beganMs).toBeLessThan(1500)
   })
 
   it('hands each event to every subscriber although one of them fails', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import type { HistoryRow, StoredPosition } from '../../src/ledger/ledger-store.js'
+import type { TidemarkEvent } from '../../src/model/event.js'
 import { planRollback } from '../../src/ledger/roll-back.js'
 import { commitRollback } from '../../src/storage/postgres/commit-rollback.js'
 import {
@@ -99,9 +100,56 @@ describe('a block', () => {
     expect(events.map((event) => event.seq)).toEqual(events.map((_, index) => BigInt(index + 1)))
   })
 
+  it('gives its events back as a reader of the log finds them', async () => {
+    await started(5n, 6n)
+    const at = { chainId, solverAddress: solver, blockNumber: 11n, blockHash: hashOf(11n), timestamp: new Date(5000) }
+    const events: readonly TidemarkEvent[] = [
+      {
+        type: 'balance.updated',
+        data: {
+          ...at,
+          tokenAddress: 'native',
+          previousBalance: 5n,
+          newBalance: 10n ** 77n,
+          changeAmount: 10n ** 77n - 5n,
+          transactionHash: hashOf(1n, 'c'),
+          transactionHashes: [hashOf(1n, 'c')],
+          cause: 'transfer',
+          unexplained: 0n,
+        },
+      },
+      {
+        type: 'balance.updated',
+        data: {
+          ...at,
+          tokenAddress: token,
+          previousBalance: 6n,
+          newBalance: 0n,
+          changeAmount: -6n,
+          transactionHashes: [],
+          cause: 'unknown',
+          unexplained: -6n,
+        },
+      },
+      {
+        type: 'position.started',
+        data: { ...at, tokenAddress: token, balance: 0n, decimals: null, symbol: null, name: 'T' },
+      },
+      {
+        type: 'token.changed',
+        data: { chainId, tokenAddress: token, accruing: true, decimals: 6, symbol: 'T', name: null },
+      },
+      changedEvent,
+    ]
+    const [before] = (await fixture.log.read(0n, 1000)).toReversed()
+    const logged = await fixture.store.commitBlock(blockCommit(header(10n), header(11n), { events }))
+    expect(logged).toHaveLength(events.length)
+    expect(await fixture.log.read(before?.seq ?? 0n, 1000)).toStrictEqual(logged)
+  })
+
   it('is refused when the balance it builds on was put right while it waited for the chain', async () => {
     await started(5n, 6n)
-    let block: Promise<void> | undefined
+    let block: Promise<unknown> | undefined
     await whileWaiting(() => {
       block = fixture.store.commitBlock(
         blockCommit(header(10n), header(11n), { records: [record(fixture.native, 9n, 5n)] }),

@@ -215,6 +215,7 @@ describe('a process that is behind another one', () => {
           this.#handlers.add(handler)
           return () => this.#handlers.delete(handler)
         },
+        onBreak: (handler) => events.onBreak(handler),
         read: (after, limit) => events.read(after, limit),
         oldestSeq: () => events.oldestSeq(),
       }

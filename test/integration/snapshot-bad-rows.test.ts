@@ -77,6 +77,7 @@ describe('a snapshot that the database refuses although it seemed valid', () => 
     ['a full disk', '53100', 'no'],
     ['too many connections', '53300', 'no'],
     ['a standby', '25006', 'no'],
+    ['a number that is taken', '23505', 'no'],
     ['a statement that took too long', '57014', 'unknown'],
     ['a shutdown', '57P01', 'unknown'],
   ])('is told from a database in trouble, which may pass: %s', async (_what, state, stored) => {

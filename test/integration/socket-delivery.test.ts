@@ -251,14 +251,49 @@ describe('a client that comes back', () => {
     }
   })
 
+  it('to a database that was restored under the running service is told so, and gets what is new', async () => {
+    const own = await startDatabase()
+    const service = await startService(own)
+    try {
+      const live = service.connect()
+      const got = new Collected<Pushed>(live, 'balance:snapshot')
+      const { log } = await nextEvent(live, 'connected')
+      await save(service, 6)
+      await got.take(6)
+      const resync = nextEvent(live, 'resync')
+      await own.query(`
+        with gone as (delete from tidemark.event where seq > 2),
+          snapshots as (delete from tidemark."BalanceSnapshot" where seq > 2)
+        update tidemark.event_log set seq = 2, snapshots = 2`)
+      const told = await resync
+      expect(told).toMatchObject({ reason: 'log_changed', seq: 2 })
+      expect(told['log']).not.toBe(log)
+
+      await save(service, 6)
+      expect((await got.take(12)).slice(6).map(({ seq }) => seq)).toEqual([3, 4, 5, 6, 7, 8])
+      // It was away meanwhile, and has a place of which the numbers mean others now.
+      const late = service.connect({ auth: { since: 4, log } })
+      expect(await nextEvent(late, 'resync')).toMatchObject({ reason: 'log_changed', seq: 8 })
+      // What was kept of the other log is not sent any more.
+      const after = service.connect({ auth: { since: 2, log: told['log'] } })
+      const replayed = await new Collected<Pushed & { id: string }>(after, 'balance:snapshot').take(6)
+      const stored = await own.query('select id from tidemark."BalanceSnapshot" where seq > 2 order by seq')
+      expect(replayed.map(({ id }) => id)).toEqual(stored.map(({ id }) => id))
+    } finally {
+      await service.close()
+      await own.stop()
+    }
+  })
+
   it('without since starts at the newest event', async () => {
     const service = await serve()
     await save(service, 5)
     await caughtUp(service)
     const socket = service.connect()
     const got = new Collected<Pushed>(socket, 'balance:snapshot')
+    const greeted = nextEvent(socket, 'connected')
     const newest = await head()
-    expect(await nextEvent(socket, 'connected')).toMatchObject({ seq: newest })
+    expect(await greeted).toMatchObject({ seq: newest })
     await save(service, 1)
     expect((await got.take(1)).map(({ seq }) => seq)).toEqual([newest + 1])
   })

@@ -1,4 +1,6 @@
 import { DatabaseUnavailableError } from '../../src/storage/postgres/database.js'
+import type { LoggedEvent } from '../../src/model/event.js'
+import type { EventLogHead } from '../../src/events/event-log.js'
 import type { Storage } from '../../src/storage/postgres/postgres-storage.js'
 import type { Lots } from './lots.js'
 import type { Owner, Scheduler } from './scheduler.js'
@@ -80,15 +82,21 @@ export class GatedDatabase {
 
   /** Wake-ups are steps too, and some never come: they are only hints. */
   #gateEvents(owner: Owner, events: Storage['events']): Storage['events'] {
-    let quiet: { readonly after: bigint; readonly changes: number } | null = null
+    let last: { readonly after: bigint; readonly changes: number; readonly page: readonly LoggedEvent[] } | null = null
+    let known: { readonly head: Promise<EventLogHead>; readonly changes: number } | null = null
     return {
-      head: () => events.head(),
+      head: () => {
+        if (known?.changes !== this.#changes || this.trouble.away)
+          known = { head: events.head(), changes: this.#changes }
+        return known.head
+      },
+      rename: (log, seq) => events.rename(log, seq),
       read: async (after, limit) => {
-        // Nothing was written since an empty page: the next one is empty as well, and is not asked for.
-        if (quiet?.after === after && quiet.changes === this.#changes && !this.trouble.away) return []
+        // Nothing was written since the last page: the next one is the same, and is not asked for.
+        if (last?.after === after && last.changes === this.#changes && !this.trouble.away) return last.page
         const changes = this.#changes
         const page = await events.read(after, limit)
-        quiet = page.length === 0 ? { after, changes } : null
+        last = { after, changes, page }
         return page
       },
       listen: (onWake) => {

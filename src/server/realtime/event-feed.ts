@@ -45,8 +45,10 @@ export class EventFeed {
   readonly #events: BalanceManager['events']
   readonly #metrics: ServerMetrics
   readonly #logger: Logger
-  readonly #recent = new RecentEvents()
-  readonly #stored: StoredPages
+  #recent = new RecentEvents()
+  #stored: StoredPages
+  /** When events were passed over last: whoever was being sent what came before it cannot go on. */
+  #break: { readonly reason: ResyncReason } | null = null
   /** Sockets that get every event when it happens. */
   readonly #live = new Set<Socket>()
   /** Sockets whose place in the log this process has not reached yet: another process served them before. */
@@ -58,6 +60,7 @@ export class EventFeed {
   #writesLeft = TURN_WRITES
   #bytesLeft = TURN_BYTES
   #unsubscribe: (() => void) | null = null
+  #stopBreaks: (() => void) | null = null
   /** Opens when the log is followed, or never will be. */
   readonly #begun = new Gate()
   #closed = false
@@ -66,7 +69,11 @@ export class EventFeed {
     this.#events = options.events
     this.#metrics = options.metrics
     this.#logger = options.logger
-    this.#stored = new StoredPages((after, limit) => options.events.read(after, limit))
+    this.#stored = this.#openPages()
+  }
+
+  #openPages(): StoredPages {
+    return new StoredPages((after, limit) => this.#events.read(after, limit))
   }
 
   /** Before the first `attach`: no socket is greeted before the feed follows the log. */
@@ -75,6 +82,7 @@ export class EventFeed {
       if (this.#closed || this.#unsubscribe !== null) return
       this.#sent = this.#events.seq
       this.#unsubscribe = this.#events.subscribe((event) => this.#take(event))
+      this.#stopBreaks = this.#events.onBreak((reason) => this.#startAnew(reason))
     }
     // A manager that never gets ready is told about by whoever started it.
     const begun = this.#events.ready().then(begin, () => undefined)
@@ -85,6 +93,8 @@ export class EventFeed {
     this.#closed = true
     this.#unsubscribe?.()
     this.#unsubscribe = null
+    this.#stopBreaks?.()
+    this.#stopBreaks = null
     if (this.#turn !== null) clearImmediate(this.#turn)
     this.#pending = []
     this.#live.clear()
@@ -128,12 +138,24 @@ export class EventFeed {
   }
 
   async #attach(socket: Socket, { since, log }: ResumePoint): Promise<void> {
+    const lastBreak = this.#break
     if (since === null) return this.#attachAtHead(socket, null)
     if (log !== null && log !== this.#events.logId) return this.#attachAtHead(socket, 'log_changed')
     if (since > this.#events.seq && !(await this.#isStored(since))) return this.#attachAtHead(socket, 'ahead_of_log')
     if (this.#sent - since > REPLAY_MAX) return this.#attachAtHead(socket, 'too_far_behind')
     this.#greet(socket, since)
-    await this.#replay(socket, since)
+    await this.#replay(socket, since, lastBreak)
+  }
+
+  /** Everybody is told to read the lists anew: what comes next does not follow on what was sent. */
+  #startAnew(reason: ResyncReason): void {
+    this.#break = { reason }
+    this.#pending = []
+    this.#recent = new RecentEvents()
+    this.#stored = this.#openPages()
+    this.#sent = this.#events.seq
+    for (const socket of [...this.#live, ...this.#ahead.keys()]) this.#resync(socket, reason)
+    this.#ahead.clear()
   }
 
   #attachAtHead(socket: Socket, reason: ResyncReason | null): void {
@@ -158,14 +180,16 @@ export class EventFeed {
     return event?.seq === seq
   }
 
-  async #replay(socket: Socket, since: bigint): Promise<void> {
+  async #replay(socket: Socket, since: bigint, lastBreak: { readonly reason: ResyncReason } | null): Promise<void> {
     let position = since
     while (socket.connected) {
+      if (this.#break !== null && this.#break !== lastBreak) return this.#resync(socket, this.#break.reason)
       const missing = this.#sent - position
       if (missing === 0n) return this.#goLive(socket)
       if (missing < 0n) return void this.#ahead.set(socket, position)
       if (missing > REPLAY_MAX) return this.#resync(socket, 'too_far_behind')
       const known = this.#recent.after(position, REPLAY_STEP) ?? (await this.#stored.after(position))
+      if (this.#break !== lastBreak) continue
       const step = firstBytes(known)
       const last = step.at(-1)
       if (last === undefined || step[0]?.seq !== position + 1n) return this.#resync(socket, 'expired')

@@ -3,8 +3,11 @@ import type { Socket } from 'socket.io'
 /** The connection beneath a Socket.IO socket. */
 export type Connection = Socket['conn']
 
-/** Packets that may wait for one reader. */
-const WAITING_PACKETS_MAX = 2000
+/**
+ * Packets that may wait for one reader. A thousand snapshots of one connection may be answered in one turn, twice each, and
+ * be pushed to it besides: that alone must not look like somebody who does not read.
+ */
+const WAITING_PACKETS_MAX = 10_000
 /** Characters that may wait for one reader: each is kept as text and as bytes, unless others wait for the same. */
 const WAITING_CHARACTERS_MAX = 4 * 1024 * 1024
 

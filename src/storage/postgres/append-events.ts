@@ -1,5 +1,5 @@
 import { encodeEvent } from '../../events/event-codec.js'
-import type { TidemarkEvent } from '../../model/event.js'
+import type { LoggedEvent, TidemarkEvent } from '../../model/event.js'
 import type { Queryable } from './database.js'
 import { StatementParts } from './statement-parts.js'
 
@@ -41,5 +41,14 @@ export function addEvents(statement: StatementParts, events: readonly TidemarkEv
   )
 }
 
-/** The result of a statement that appended events: wakes who follows the log, once it has committed. */
-export const WAKE_READERS: string = `select pg_notify('${EVENT_CHANNEL}', '') from counter`
+/**
+ * The result of a statement that appended events: wakes who follows the log, once it has committed. `base` is the `seq`
+ * before the first of them.
+ */
+export const WAKE_READERS: string = `select pg_notify('${EVENT_CHANNEL}', ''), counter.base from counter`
+
+/** Events with the place they were given. */
+export function placeEvents(events: readonly TidemarkEvent[], base: string): readonly LoggedEvent[] {
+  const before = BigInt(base)
+  return events.map((event, index) => ({ seq: before + BigInt(index) + 1n, ...event }))
+}

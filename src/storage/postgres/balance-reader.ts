@@ -11,7 +11,7 @@ import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.j
 import { finalityOf } from '../../model/block.js'
 import type { Position } from '../../model/position.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
-import type { Database } from './database.js'
+import type { Queryable } from './database.js'
 import { selectCoverage, toBigInt } from './ledger-queries.js'
 
 const recordColumns = `
@@ -47,9 +47,9 @@ interface BalanceColumns extends RecordColumns {
 
 /** Balances and history out of PostgreSQL. */
 export class PostgresBalanceReader implements BalanceReader {
-  readonly #database: Database
+  readonly #database: Queryable
 
-  constructor(database: Database) {
+  constructor(database: Queryable) {
     this.#database = database
   }
 

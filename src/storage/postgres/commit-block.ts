@@ -1,9 +1,10 @@
 import { blockTime } from '../../model/block.js'
+import type { LoggedEvent } from '../../model/event.js'
 import type { CoverageKind } from '../../model/chain-event.js'
 import type { Token } from '../../model/position.js'
 import type { BlockCommit } from '../../ledger/ledger-store.js'
 import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
-import { WAKE_READERS, addEvents } from './append-events.js'
+import { WAKE_READERS, addEvents, placeEvents } from './append-events.js'
 import { toBytes, tokenToBytes } from './bytes.js'
 import { cursorMoved } from './chain-cursor.js'
 import type { Queryable } from './database.js'
@@ -17,9 +18,10 @@ const PRUNE_EVERY = 64n
  * Stores everything one block changed, in one statement: a single round trip, and all of it or nothing. Every part
  * hangs on the row of `moved`, which is there only when the cursor stood where the writer thinks.
  *
+ * @returns the events as they stand in the log
  * @throws {CursorMovedError}
  */
-export async function commitBlock(database: Queryable, commit: BlockCommit): Promise<void> {
+export async function commitBlock(database: Queryable, commit: BlockCommit): Promise<readonly LoggedEvent[]> {
   const { chainId, header, parent, records, events } = commit
   const statement = new StatementParts('commit-block')
   addCursorMove(statement, commit)
@@ -38,8 +40,11 @@ export async function commitBlock(database: Queryable, commit: BlockCommit): Pro
   if (commit.accruing.length > 0) addTurnedCoverage(statement, commit, { tokens: commit.accruing, kind: 'sampled' })
   if (commit.settled.length > 0) addTurnedCoverage(statement, commit, { tokens: commit.settled, kind: 'exact' })
   if (events.length > 0) addEvents(statement, events, 'moved')
-  const rows = await database.query(statement.build(events.length > 0 ? WAKE_READERS : 'select from moved'))
-  if (rows.length === 0) throw cursorMoved(chainId, parent)
+  const [row] = await database.query<{ base?: string }>(
+    statement.build(events.length > 0 ? WAKE_READERS : 'select from moved'),
+  )
+  if (row === undefined) throw cursorMoved(chainId, parent)
+  return row.base === undefined ? [] : placeEvents(events, row.base)
 }
 
 /**

@@ -92,9 +92,12 @@ function outcomeOf({ snapshot, idempotency }: SnapshotDraft, byKey: ReadonlyMap<
 function classified(error: unknown): unknown {
   const notSent = error instanceof DatabaseUnavailableError && !error.sent
   if (notSent) return new BatchNotStoredError(messageOf(error), { cause: error })
-  const stateClass = sqlState(error)?.slice(0, 2)
+  const state = sqlState(error)
+  const stateClass = state?.slice(0, 2)
   if (stateClass === undefined || endingClasses.has(stateClass)) return error
-  if (refusingClasses.has(stateClass)) return new BatchRefusedError(messageOf(error), { cause: error })
+  // Keys cannot collide any more: the number or the id did, for which no reporter is to blame.
+  const collision = state === UNIQUE_VIOLATION
+  if (refusingClasses.has(stateClass) && !collision) return new BatchRefusedError(messageOf(error), { cause: error })
   return new BatchNotStoredError(messageOf(error), { cause: error })
 }
 

@@ -1,4 +1,5 @@
-import { connect } from 'node:net'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
@@ -87,6 +88,37 @@ describe('no answer of the server', () => {
   it('as the operating system really says it', async () => {
     const error = await new Promise<unknown>((resolve) => connect('/nonexistent/socket').on('error', resolve))
     expect(troubleOf(error)).toBe('unreachable')
+  })
+})
+
+describe('a connection with TLS', () => {
+  /** What connecting to such a server fails with. */
+  async function failureAt(answer: (socket: Socket) => void): Promise<unknown> {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.once('data', () => answer(socket))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const client = new pg.Client({ host: '127.0.0.1', port, ssl: { rejectUnauthorized: false } })
+    try {
+      return await client.connect().catch((error: unknown) => error)
+    } finally {
+      server.close()
+    }
+  }
+
+  it('that ends during the handshake may come about later', async () => {
+    const error = await failureAt((socket) => {
+      socket.write('S')
+      socket.once('data', () => socket.destroy())
+    })
+    expect(asDatabaseError(error)).toMatchObject({ code: 'database_unavailable', trouble: 'unreachable' })
+  })
+
+  it('that a server without resources refuses may come about later', async () => {
+    const error = await failureAt((socket) => socket.end('Ecould not fork new process for connection\n\0'))
+    expect(asDatabaseError(error)).toMatchObject({ code: 'database_unavailable', trouble: 'unreachable' })
   })
 })
 

@@ -81,18 +81,30 @@ const driverMessages: ReadonlyMap<string, DatabaseTrouble> = new Map([
   ['Client has encountered a connection error and is not queryable', 'unreachable'],
   ['Client was closed and is not queryable', 'unreachable'],
   ['Cannot use a pool after calling end on the pool', 'unreachable'],
+  // The server could not even make a process for us, and said so before it came to TLS.
+  ['There was an error establishing an SSL connection', 'unreachable'],
 ])
 
-/** A socket that was closed under a statement. */
+/** A socket that was closed under a statement or a TLS handshake, as Node says it without asking the system. */
 const streamCodes: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'EPIPE',
   'ERR_STREAM_DESTROYED',
   'ERR_STREAM_WRITE_AFTER_END',
   'ERR_SOCKET_CLOSED',
 ])
 
-/** True when the server itself answered, so that its connection is still of use. */
+/** True when the server itself answered. */
 export function isAnswered(error: unknown): boolean {
   return error instanceof pg.DatabaseError || (error instanceof Error && error.cause instanceof pg.DatabaseError)
+}
+
+/** Codes with which the server takes leave: it closes the connection right after them. */
+const partingState = /^(08|57P|25P03$|25P04$)/
+
+/** True when the connection on which a statement failed so is of no use any more. */
+export function endsConnection(error: unknown): boolean {
+  return !isAnswered(error) || partingState.test(sqlState(error) ?? '')
 }
 
 /** What the trouble is, for a failure that may pass by itself; null for any other one. */

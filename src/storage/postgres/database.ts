@@ -2,7 +2,13 @@ import pg from 'pg'
 
 import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
-import { DatabaseUnavailableError, asDatabaseError, isAnswered, troubleText } from './database-errors.js'
+import {
+  DatabaseUnavailableError,
+  asDatabaseError,
+  endsConnection,
+  isAnswered,
+  troubleText,
+} from './database-errors.js'
 
 export { DatabaseUnavailableError, sqlState } from './database-errors.js'
 
@@ -31,6 +37,8 @@ const ROLLBACK_TIMEOUT_MS = 3000
 const PING_TIMEOUT_MS = 2000
 /** So long a refused write counts as the database's state, unless one goes through before. */
 const REFUSED_WRITE_MS = 10_000
+/** A server that takes no writes says so at once, to each of many: so often the primary is looked for elsewhere. */
+const SEEK_PRIMARY_MS = 1000
 /** Statements under way have this long when the connections are closed; then they are cut. */
 const CLOSE_TIMEOUT_MS = 3000
 /** For the server to take leave of one connection. */
@@ -102,6 +110,7 @@ export class Database implements Queryable {
   readonly #dedicated = new Set<pg.Client>()
   #refusedWrite: RefusedWrite | null = null
   #outage: DatabaseUnavailableError | null = null
+  #soughtAtMs = Number.NEGATIVE_INFINITY
   #pinging: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
@@ -181,7 +190,7 @@ export class Database implements Queryable {
     try {
       return await this.#run<Row>(connection, statement.name, prepared(statement))
     } catch (error) {
-      if (!isAnswered(error)) failure = asError(error)
+      if (endsConnection(error)) failure = asError(error)
       throw error
     } finally {
       connection.client.release(failure)
@@ -197,7 +206,7 @@ export class Database implements Queryable {
       try {
         return await this.#run<Row>(connection, name, query)
       } catch (error) {
-        if (!isAnswered(error)) failure = asError(error)
+        if (endsConnection(error)) failure = asError(error)
         throw error
       }
     }
@@ -347,22 +356,37 @@ export class Database implements Queryable {
     // No answer in time: the server is frozen, or the network swallows everything. A standby: the primary is elsewhere.
     const hopeless = trouble === 'read_only' || (trouble === 'silent' && !isAnswered(error))
     if (!hopeless || from !== this.#current) return
+    if (trouble === 'read_only') {
+      const nowMs = performance.now()
+      if (nowMs - this.#soughtAtMs < SEEK_PRIMARY_MS) return
+      this.#soughtAtMs = nowMs
+    }
     this.#logger.warn({ reason: troubleText[trouble], statement }, 'database connections are made anew')
     this.#renew()
   }
 
   #clientOptions(): pg.ClientConfig {
     return {
-      ...this.#address,
       application_name: 'tidemark',
       connectionTimeoutMillis: this.limits.connectTimeoutMs,
       statement_timeout: this.limits.statementTimeoutMs,
       query_timeout: this.limits.queryTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      options: sessionSettings.map((setting) => `-c ${setting}`).join(' '),
+      ...withOptions(this.#address, sessionSettings.map((setting) => `-c ${setting}`).join(' ')),
     }
   }
+}
+
+/** What the address itself has for options comes first, so that of two settings of one name ours holds. */
+function withOptions(address: DatabaseAddress, options: string): pg.ClientConfig {
+  if (!('connectionString' in address) || !URL.canParse(address.connectionString)) return { ...address, options }
+  const url = new URL(address.connectionString)
+  const theirs = url.searchParams.get('options')
+  if (theirs === null) return { ...address, options }
+  // The driver would take those of the address alone.
+  url.searchParams.delete('options')
+  return { connectionString: url.href, options: `${theirs} ${options}` }
 }
 
 function cutAll({ clients }: ConnectionPool): void {

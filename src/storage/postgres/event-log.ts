@@ -56,6 +56,15 @@ export class PostgresEventLog implements EventLog {
     return rows.map(readEvent)
   }
 
+  async rename(log: string, lostSeq: bigint | null): Promise<EventLogHead> {
+    await this.#database.query({
+      name: 'rename-event-log',
+      text: 'update tidemark.event_log set log = gen_random_uuid() where log = $1 and ($2::bigint is null or seq < $2)',
+      values: [log, lostSeq],
+    })
+    return this.head()
+  }
+
   listen(onWake: () => void): () => Promise<void> {
     const listener = new Listener(this.#database, this.#logger, onWake)
     return () => listener.close()

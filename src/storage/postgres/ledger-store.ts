@@ -1,3 +1,4 @@
+import type { LoggedEvent } from '../../model/event.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../../model/block.js'
 import type { Hash } from '../../model/position.js'
 import type {
@@ -74,8 +75,8 @@ export class PostgresLedgerStore implements LedgerStore {
     })
   }
 
-  async commitBlock(commit: BlockCommit): Promise<void> {
-    await commitBlock(this.#database, commit)
+  commitBlock(commit: BlockCommit): Promise<readonly LoggedEvent[]> {
+    return commitBlock(this.#database, commit)
   }
 
   commitRollback(

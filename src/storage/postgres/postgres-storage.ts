@@ -14,6 +14,7 @@ import type { DatabaseSettings } from './connect-database.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { migrate } from './migrate.js'
+import { ReadingLane } from './reading-lane.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
 import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
@@ -53,14 +54,15 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     await connection.close()
     throw error
   }
+  const reading = new ReadingLane(database)
   return {
     ledger: new PostgresLedgerStore(database),
     watchList: new PostgresWatchListStore(database),
-    reader: new PostgresBalanceReader(database),
+    reader: new PostgresBalanceReader(reading),
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
-    snapshotReader: new PostgresSnapshotReader(database),
+    snapshotReader: new PostgresSnapshotReader(reading),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),
     close: () => connection.close(),

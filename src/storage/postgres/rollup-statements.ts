@@ -1,4 +1,6 @@
 import type { Statement } from './database.js'
+import { SUM_WIDTHS } from './range-pieces.js'
+import type { SumWidth } from './range-pieces.js'
 
 /** Milliseconds since 1970, as the sums keep times. */
 export const millisecondsOf = (ts: string): string => `trunc(extract(epoch from ${ts}) * 1000)`
@@ -27,14 +29,26 @@ const summedByMinute = `
     select date_bin('1 minute', ts, 'epoch') as start, count(*) as count from reported group by 1
   )`
 
-const hourSums = (minutes: string): string => `
-  select book, asset, date_bin('1 hour', start, 'epoch') as start, sum(count)::bigint as count, ${extremesOfMany}
-  from ${minutes} group by 1, 2, 3`
+/** Widths that are summed up from minutes. */
+type WiderWidth = Exclude<SumWidth, 1>
 
-const hourCounts = (minutes: string): string => `
-  select date_bin('1 hour', start, 'epoch') as start, sum(count)::bigint as count from ${minutes} group by 1`
+const widerSums = (widthMinutes: WiderWidth): string => `
+  select book, asset, date_bin('${widthMinutes} minutes', start, 'epoch') as start, sum(count)::bigint as count,
+         ${extremesOfMany}
+  from minute_sum group by 1, 2, 3`
 
-const addSums = (widthMinutes: 1 | 60, sums: string): string => `
+const widerCounts = (widthMinutes: WiderWidth): string => `
+  select date_bin('${widthMinutes} minutes', start, 'epoch') as start, sum(count)::bigint as count
+  from minute_count group by 1`
+
+/** Parts that add what is in `minute_sum` and `minute_count` to the wider sums. */
+const widerAdded = (widthMinutes: WiderWidth): string => `
+  sum_${widthMinutes} as (${widerSums(widthMinutes)}),
+  count_${widthMinutes} as (${widerCounts(widthMinutes)}),
+  summed_${widthMinutes} as (${addSums(widthMinutes, `sum_${widthMinutes}`)}),
+  counted_${widthMinutes} as (${addCounts(widthMinutes, `count_${widthMinutes}`)})`
+
+const addSums = (widthMinutes: SumWidth, sums: string): string => `
   insert into tidemark.snapshot_rollup as kept (book, asset, width_minutes, start, count, first, last, lowest, highest)
   select book, asset, ${widthMinutes}, start, count, first, last, lowest, highest from ${sums}
   on conflict (book, asset, width_minutes, start) do update set
@@ -42,12 +56,12 @@ const addSums = (widthMinutes: 1 | 60, sums: string): string => `
     last = greatest(kept.last, excluded.last), lowest = least(kept.lowest, excluded.lowest),
     highest = greatest(kept.highest, excluded.highest)`
 
-const addCounts = (widthMinutes: 1 | 60, counts: string): string => `
+const addCounts = (widthMinutes: SumWidth, counts: string): string => `
   insert into tidemark.snapshot_count as kept (width_minutes, start, count)
   select ${widthMinutes}, start, count from ${counts}
   on conflict (width_minutes, start) do update set count = kept.count + excluded.count`
 
-/** Adds the snapshots with `seq` beyond `after`, up to `upto`, to the sums of their minutes and hours. */
+/** Adds the snapshots with `seq` beyond `after`, up to `upto`, to the sums of their time. */
 export function rollUpSeqs(after: bigint, upto: bigint): Statement {
   return {
     name: 'roll-up-seqs',
@@ -55,30 +69,30 @@ export function rollUpSeqs(after: bigint, upto: bigint): Statement {
       with reported as (
         select seq, ts, onchain, onsite from tidemark."BalanceSnapshot" where seq > $1 and seq <= $2
       ), ${summedByMinute},
-      hour_sum as (${hourSums('minute_sum')}),
-      hour_count as (${hourCounts('minute_count')}),
       minutes_added as (${addSums(1, 'minute_sum')}),
-      hours_added as (${addSums(60, 'hour_sum')}),
       minutes_counted as (${addCounts(1, 'minute_count')}),
-      hours_counted as (${addCounts(60, 'hour_count')})
+      ${widerAdded(10)},
+      ${widerAdded(60)}
       update tidemark.snapshot_upkeep set rolled_up_seq = $2`,
     values: [after, upto],
   }
 }
 
-/** Takes out the sums of whole hours and of some whole minutes in them. */
+/** Takes out the sums of whole minutes, and the wider ones they are in. */
 export function dropSums(range: TimeRange): readonly Statement[] {
-  return ['snapshot_rollup', 'snapshot_count'].map((table) => ({
-    name: `drop-${table}`,
-    text: `
-      delete from tidemark.${table}
-      where (width_minutes = 1 and start >= $1 and start < $2)
-         or (width_minutes = 60 and start >= date_bin('1 hour', $1::timestamptz, 'epoch') and start < $2)`,
-    values: [range.from, range.end],
-  }))
+  return ['snapshot_rollup', 'snapshot_count'].flatMap((table) =>
+    SUM_WIDTHS.map((widthMinutes) => ({
+      name: `drop-${table}-${widthMinutes}`,
+      text: `
+        delete from tidemark.${table}
+        where width_minutes = ${widthMinutes}
+          and start >= date_bin('${widthMinutes} minutes', $1::timestamptz, 'epoch') and start < $2`,
+      values: [range.from, range.end],
+    })),
+  )
 }
 
-/** Works the sums of whole minutes, and of the hours they are in, out anew after `dropSums`. */
+/** Works the sums of whole minutes, and the wider ones they are in, out anew after `dropSums`. */
 export function restoreSums(range: TimeRange): readonly Statement[] {
   const values = [range.from, range.end]
   return [
@@ -93,25 +107,23 @@ export function restoreSums(range: TimeRange): readonly Statement[] {
         ${addCounts(1, 'minute_count')}`,
       values,
     },
-    {
-      name: 'restore-hours',
+    ...([10, 60] as const).map((widthMinutes) => ({
+      name: `restore-sums-${widthMinutes}`,
       text: `
         with span as (
-          select date_bin('1 hour', $1::timestamptz, 'epoch') as from_hour,
-                 date_bin('1 hour', $2::timestamptz - interval '1 microsecond', 'epoch') + interval '1 hour' as end_hour
+          select date_bin('${widthMinutes} minutes', $1::timestamptz, 'epoch') as first,
+                 date_bin('${widthMinutes} minutes', $2::timestamptz - interval '1 microsecond', 'epoch')
+                   + interval '${widthMinutes} minutes' as behind
         ), minute_sum as (
           select rollup.* from tidemark.snapshot_rollup as rollup, span
-          where width_minutes = 1 and start >= from_hour and start < end_hour
+          where width_minutes = 1 and start >= span.first and start < span.behind
         ), minute_count as (
           select counted.* from tidemark.snapshot_count as counted, span
-          where width_minutes = 1 and start >= from_hour and start < end_hour
-        ),
-        hour_sum as (${hourSums('minute_sum')}),
-        hour_count as (${hourCounts('minute_count')}),
-        hours_added as (${addSums(60, 'hour_sum')})
-        ${addCounts(60, 'hour_count')}`,
+          where width_minutes = 1 and start >= span.first and start < span.behind
+        ), ${widerAdded(widthMinutes)}
+        select`,
       values,
-    },
+    })),
   ]
 }
 

@@ -1,6 +1,6 @@
 import type { Statement } from './database.js'
 import { HOUR_MS, MINUTE_MS, cutRange, floorTo } from './range-pieces.js'
-import type { Span } from './range-pieces.js'
+import type { Span, SummedPiece } from './range-pieces.js'
 import { tail } from './snapshot-series.js'
 
 /** A place in the list, newest first: everything below it is meant. */
@@ -132,16 +132,16 @@ export function selectCount(span: Span): Statement {
 }
 
 function countRange(span: Span, time: (at: number) => string): string {
-  const { rows, minutes, hours } = cutRange(span, HOUR_MS)
+  const { rows, sums } = cutRange(span, 60)
   const within = (column: string, { from, end }: Span): string =>
     `${column} >= ${time(from)} and ${column} < ${time(end)}`
-  const sums = (widthMinutes: 1 | 60, piece: Span): string =>
+  const summed = (piece: SummedPiece): string =>
     `coalesce((select sum(count) from tidemark.snapshot_count
-      where width_minutes = ${widthMinutes} and ${within('start', piece)}), 0)`
+      where width_minutes = ${piece.widthMinutes} and ${within('start', piece)}), 0)`
   const counted = (piece: Span): string =>
     `(select count(*) from tidemark."BalanceSnapshot"
       where ${within('ts', piece)} and seq <= (select rolled_up_seq from tidemark.snapshot_upkeep))`
   return `
-    select ${sums(60, hours)} + ${sums(1, minutes[0])} + ${sums(1, minutes[1])}
-      + ${counted(rows[0])} + ${counted(rows[1])} + (select count(*) from tail where ${within('ts', span)}) as total`
+    select ${[...sums.map(summed), ...rows.map(counted)].join(' + ')}
+      + (select count(*) from tail where ${within('ts', span)}) as total`
 }

@@ -5,7 +5,7 @@ import type {
   SnapshotSeriesRequest,
 } from '../../snapshots/snapshot-reader.js'
 import type { SnapshotSeries } from '../../model/snapshot-series.js'
-import type { Database } from './database.js'
+import type { Queryable } from './database.js'
 import { MINUTE_MS } from './range-pieces.js'
 import type { Span } from './range-pieces.js'
 import { selectCount, selectPage } from './snapshot-list.js'
@@ -31,11 +31,11 @@ const defaultLimits: ReaderLimits = { walkedMax: 1000, shortBucketRowsMax: 50_00
 
 /** Reads stored snapshots out of PostgreSQL: from sums where there are some, from the rows for the rest. */
 export class PostgresSnapshotReader implements SnapshotReader {
-  readonly #database: Database
+  readonly #database: Queryable
 
   readonly #limits: ReaderLimits
 
-  constructor(database: Database, limits: ReaderLimits = defaultLimits) {
+  constructor(database: Queryable, limits: ReaderLimits = defaultLimits) {
     this.#database = database
     this.#limits = limits
   }

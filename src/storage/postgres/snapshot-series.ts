@@ -1,7 +1,7 @@
 import type { SeriesBucket } from '../../model/snapshot-series.js'
 import type { SnapshotSeriesRequest } from '../../snapshots/snapshot-reader.js'
 import type { Statement } from './database.js'
-import { HOUR_MS, MINUTE_MS, ceilTo, cutRange } from './range-pieces.js'
+import { MINUTE_MS, SUM_WIDTHS, ceilTo, cutRange, widestSum } from './range-pieces.js'
 import type { Span } from './range-pieces.js'
 import { extremesOfMany, extremesOfOne, millisecondsOf } from './rollup-statements.js'
 
@@ -24,7 +24,8 @@ export const tail = `
 export function bucketWidthMs({ from, end }: Span, points: number): number {
   const least = Math.max(1, Math.ceil((end - from) / (points - 1)))
   if (least < MINUTE_MS) return least
-  return ceilTo(least, least <= HOUR_MS ? MINUTE_MS : HOUR_MS)
+  const unit = SUM_WIDTHS.findLast((minutes) => minutes * MINUTE_MS <= least) ?? 1
+  return ceilTo(least, unit * MINUTE_MS)
 }
 
 export interface SeriesRow {
@@ -42,33 +43,38 @@ export interface SeriesRow {
 
 /** Everything that was reported of an asset in a range, by buckets. */
 export function selectSeries(request: SnapshotSeriesRequest, span: Span, bucketMs: number): Statement {
-  const { rows, minutes, hours } = cutRange(span, widestFor(bucketMs))
+  const { rows, sums } = cutRange(span, widestSum(bucketMs))
+  const values: unknown[] = []
+  const value = (given: unknown): string => `$${values.push(given)}`
+  const within = (column: string, { from, end }: Span): string =>
+    `${column} >= ${value(new Date(from))} and ${column} < ${value(new Date(end))}`
+  const book = value(request.book)
+  const asset = `${value(request.asset)}::text`
+  const width = `${value(bucketMs)} * interval '1 millisecond'`
   // The book is one of two words of ours: it names a column.
   const column = request.book === 'onchain' ? 'onchain' : 'onsite'
   const point = (source: string): string => `
     select ts as at, 1 as count, ${extremesOfOne} from (
-      select ts, ${millisecondsOf('ts')} as ms, seq::numeric as seq, (${column} ->> $2::text)::numeric as amount
+      select ts, ${millisecondsOf('ts')} as ms, seq::numeric as seq, (${column} ->> ${asset})::numeric as amount
       from ${source}
     ) as point where amount is not null`
-  const sums = (widthMinutes: 1 | 60, from: string, end: string): string => `
-    select start as at, count, first, last, lowest, highest from tidemark.snapshot_rollup
-    where book = $1 and asset = $2 and width_minutes = ${widthMinutes} and start >= ${from} and start < ${end}`
-  const summedRows = (from: string, end: string): string => `
-    tidemark."BalanceSnapshot" cross join tidemark.snapshot_upkeep
-    where ts >= ${from} and ts < ${end} and seq <= rolled_up_seq`
+  const pieces = [
+    ...sums.map(
+      (piece) => `
+      select start as at, count, first, last, lowest, highest from tidemark.snapshot_rollup
+      where book = ${book} and asset = ${asset} and width_minutes = ${piece.widthMinutes} and ${within('start', piece)}`,
+    ),
+    ...rows.map((piece) =>
+      point(`tidemark."BalanceSnapshot" cross join tidemark.snapshot_upkeep
+             where ${within('ts', piece)} and seq <= rolled_up_seq`),
+    ),
+    point(`tail where ${within('ts', span)}`),
+  ]
   return {
     name: `snapshot-series-${column}`,
     text: `
-      with ${tail}, piece as (
-        ${sums(60, '$12', '$13')}
-        union all ${sums(1, '$8', '$9')}
-        union all ${sums(1, '$10', '$11')}
-        union all ${point(summedRows('$4', '$5'))}
-        union all ${point(summedRows('$6', '$7'))}
-        union all ${point('tail where ts >= $14 and ts < $15')}
-      ), bucket as (
-        select date_bin($3 * interval '1 millisecond', at, 'epoch') as start, sum(count) as count, ${extremesOfMany}
-        from piece group by 1
+      with ${tail}, piece as (${pieces.join(' union all ')}), bucket as (
+        select date_bin(${width}, at, 'epoch') as start, sum(count) as count, ${extremesOfMany} from piece group by 1
       )
       select start, count,
         first[1] as first_ms, trim_scale(first[3]) as first_amount,
@@ -76,12 +82,7 @@ export function selectSeries(request: SnapshotSeriesRequest, span: Span, bucketM
         lowest[2] as min_ms, trim_scale(lowest[1]) as min_amount,
         -highest[2] as max_ms, trim_scale(highest[1]) as max_amount
       from bucket order by start`,
-    values: [
-      request.book,
-      request.asset,
-      bucketMs,
-      ...[...rows, ...minutes, hours, span].flatMap(({ from, end }) => [new Date(from), new Date(end)]),
-    ],
+    values,
   }
 }
 
@@ -94,10 +95,4 @@ export function readBucket(row: SeriesRow): SeriesBucket {
     min: { ts: new Date(Number(row.min_ms)), amount: row.min_amount },
     max: { ts: new Date(Number(row.max_ms)), amount: row.max_amount },
   }
-}
-
-/** Pieces must not be wider than the buckets they go into. */
-function widestFor(bucketMs: number): 1 | typeof MINUTE_MS | typeof HOUR_MS {
-  if (bucketMs < MINUTE_MS) return 1
-  return bucketMs < HOUR_MS || bucketMs % HOUR_MS !== 0 ? MINUTE_MS : HOUR_MS
 }

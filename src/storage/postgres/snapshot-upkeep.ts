@@ -32,10 +32,13 @@ export class PostgresSnapshotUpkeep implements SnapshotUpkeep {
   }
 
   pruneSnapshots(days: number, from: Date | null, limit: number): Promise<PruneProgress | null> {
-    return this.#alone(async (transaction) => {
+    return this.#alone(async (transaction, rolledUpSeq) => {
+      const oldestEventSeq = await oldestEventOf(transaction)
+      // Rows that may go are not in the sums yet: not before they are.
+      if (rolledUpSeq + 1n < oldestEventSeq) return null
       const [range] = await transaction.query<TimeRange>(oldestMinutes(days, from, limit))
       if (range === undefined) return { deleted: 0, next: null }
-      const deleted = await deleteSnapshots(transaction, range)
+      const deleted = await deleteSnapshots(transaction, range, oldestEventSeq)
       if (deleted > 0) {
         for (const statement of [...dropSums(range), ...restoreSums(range)]) await transaction.query(statement)
         // Last, because the intake waits for this row until we commit.
@@ -71,6 +74,15 @@ async function headOf(transaction: Queryable): Promise<bigint> {
     text: 'select seq from tidemark.event_log',
   })
   return BigInt(rows[0]?.seq ?? 0)
+}
+
+/** The oldest event that is left; where none is, the next one to come. */
+async function oldestEventOf(transaction: Queryable): Promise<bigint> {
+  const rows = await transaction.query<{ oldest: string }>({
+    name: 'oldest-event',
+    text: 'select coalesce((select min(seq) from tidemark.event), seq + 1) as oldest from tidemark.event_log',
+  })
+  return BigInt(rows[0]?.oldest ?? 0)
 }
 
 /** Deletes from the front only, so that the log stays without a gap. */
@@ -116,34 +128,27 @@ function oldestMinutes(days: number, from: Date | null, limit: number): Statemen
 }
 
 /** In parts, because a single minute may hold more than one statement can delete in its time. */
-async function deleteSnapshots(transaction: Queryable, range: TimeRange): Promise<number> {
+async function deleteSnapshots(transaction: Queryable, range: TimeRange, belowSeq: bigint): Promise<number> {
   let total = 0
   for (;;) {
-    const rows = await transaction.query<{ deleted: string }>(deletePart(range))
+    const rows = await transaction.query<{ deleted: string }>(deletePart(range, belowSeq))
     const deleted = Number(rows[0]?.deleted ?? 0)
     total += deleted
     if (deleted < DELETED_ROWS_MAX) return total
   }
 }
 
-function deletePart({ from, end }: TimeRange): Statement {
+function deletePart({ from, end }: TimeRange, belowSeq: bigint): Statement {
   return {
     name: 'delete-snapshots',
     text: `
-      with kept as (
-        select least(
-          (select rolled_up_seq + 1 from tidemark.snapshot_upkeep),
-          (select coalesce((select min(seq) from tidemark.event), seq + 1) from tidemark.event_log)
-        ) as seq
-      ), part as (
-        select snapshot.seq from tidemark."BalanceSnapshot" as snapshot
-        where ts >= $1 and ts < $2 and snapshot.seq < (select seq from kept)
-        limit $3
+      with part as (
+        select seq from tidemark."BalanceSnapshot" where ts >= $1 and ts < $2 and seq < $3 limit $4
       ), deleted as (
         delete from tidemark."BalanceSnapshot" as snapshot using part where snapshot.seq = part.seq returning 1
       )
       select count(*) as deleted from deleted`,
-    values: [from, end, DELETED_ROWS_MAX],
+    values: [from, end, belowSeq, DELETED_ROWS_MAX],
   }
 }
 

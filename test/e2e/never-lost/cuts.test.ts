@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, times } from '../../support/long.js'
 import { CuttingProxy, cutKinds } from './cutting-proxy.js'
 import { embeddedAddress } from './read-stored.js'

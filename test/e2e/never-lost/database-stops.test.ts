@@ -2,7 +2,7 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { silentLogger } from '../../../src/model/logger.js'
 import { startEmbeddedPostgres } from '../../../src/storage/postgres/embedded/start-embedded-postgres.js'
 import { longTimeoutMs, times } from '../../support/long.js'
@@ -14,7 +14,7 @@ import { serverPids, signal } from './service-under-fire.js'
 import { sleepUpTo, tellResult } from './strikes.js'
 
 const SEED = 42
-const STOPS = times(2, 10)
+const STOPS = times(1, 10)
 const STOPS_BY_URL = times(1, 10)
 /** An immediate stop of the server, the death of the server, and of one of its processes, upon which it drops all others. */
 const strikes = ['SIGQUIT', 'process', 'SIGKILL'] as const

@@ -1,4 +1,4 @@
-import type { Random } from '../../../src/testing/index.js'
+import type { Random } from '../../../src/testing/random.js'
 import { contentOf } from './history.js'
 import type { ReportBody } from './history.js'
 

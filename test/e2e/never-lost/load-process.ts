@@ -1,7 +1,7 @@
 // Reporters and viewers in a process of their own: nothing that strikes the service strikes them.
 import { writeFileSync } from 'node:fs'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import type { Transports } from './connection.js'
 import type { Counts, LoadFile, Order } from './load-orders.js'
 import { Reporter } from './reporter.js'

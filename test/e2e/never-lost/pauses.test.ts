@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, times } from '../../support/long.js'
 import { embeddedAddress } from './read-stored.js'
+import type { Counts } from './load-orders.js'
 import { Scene } from './scene.js'
 import { signal } from './service-under-fire.js'
 import { sleepUpTo, tellResult } from './strikes.js'
@@ -12,8 +13,8 @@ import { sleepUpTo, tellResult } from './strikes.js'
 const SEED = 43
 /** Each is a pause of the service and one of its database. The last of many outlasts every time limit of a statement. */
 const pausesMs = [800, 800, 800, 800, 3000, 15_000].slice(0, times(1, 6))
-/** What was committed just before a pause is acknowledged within this time. */
-const SETTLE_MS = 150
+/** What was acknowledged just before a pause may reach its caller a little later. */
+const SETTLE_MS = 250
 
 describe('snapshots through a pause', () => {
   let scene: Scene
@@ -40,8 +41,7 @@ describe('snapshots through a pause', () => {
           const before = await scene.load.counts()
           const pids = paused === 'database' ? service.databasePids() : [service.pid]
           for (const pid of pids) signal(pid, 'SIGSTOP')
-          await sleep(SETTLE_MS)
-          const standing = await scene.load.counts()
+          const standing = await settled(scene)
           await sleep(pauseMs)
           const after = await scene.load.counts()
           for (const pid of pids) signal(pid, 'SIGCONT')
@@ -58,3 +58,13 @@ describe('snapshots through a pause', () => {
     },
   )
 })
+
+/** The counts once no acknowledgement has come for a while. */
+async function settled({ load }: Scene): Promise<Counts> {
+  for (let before = await load.counts(); ;) {
+    await sleep(SETTLE_MS)
+    const now = await load.counts()
+    if (now.acknowledged === before.acknowledged) return now
+    before = now
+  }
+}

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { createRandom } from '../../../src/testing/index.js'
+import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, seeds } from '../../support/long.js'
 import { until } from '../../support/until.js'
 import { checkHistory, outcomesOf, rules } from './check-history.js'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { Random } from '../../../src/testing/index.js'
+import type { Random } from '../../../src/testing/random.js'
 import { contentOfDraft, drawBadReport, drawReport, timeOf } from './draw-report.js'
 import type { Draft } from './draw-report.js'
 import type { Attempt, SentReport } from './history.js'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import type { Random } from '../../../src/testing/index.js'
+import type { Random } from '../../../src/testing/random.js'
 import type { Outcome } from './check-history.js'
 import type { History } from './history.js'
 
