@@ -18,7 +18,7 @@ const PING_EVERY_MS = 30_000
 let place = { since: undefined, log: undefined }
 
 // Answers after which the same snapshot may be taken later.
-const passing = ['storage_unavailable', 'unavailable', 'not_ready', 'overloaded', 'rate_limited', 'closed']
+const passing = new Set(['storage_unavailable', 'unavailable', 'not_ready', 'overloaded', 'rate_limited', 'closed'])
 
 // Snapshots that are not acknowledged yet, by their id. A repeated id is stored only once, so sending again is safe.
 const pending = new Map()
@@ -105,7 +105,7 @@ function report() {
 function send(snapshot) {
   socket.emit('balance:update', snapshot, (answer) => {
     // The service cannot take it now: keep it. Refused for what it says: sending it again would not help.
-    if (!answer.success && passing.includes(answer.code)) {
+    if (!answer.success && passing.has(answer.code)) {
       const waitMs = Math.max(1000, answer.details?.retryAfterMs ?? 0)
       return void setTimeout(() => pending.has(snapshot.id) && socket.connected && send(snapshot), waitMs)
     }

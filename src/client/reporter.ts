@@ -53,6 +53,10 @@ const REPORTS_MAX = 10_000
 const LENGTH_MAX = 16_000_000
 /** A few round trips' worth: more would not be faster, and would all be sent again after a lost connection. */
 const IN_FLIGHT_MAX = 64
+/** After a report too many a second so much fewer are on their way at once: each of them would be refused as well. */
+const RATE_LIMITED_SHARE = 0.25
+/** One more may be on its way after so many acknowledgements without such a refusal. */
+const ACKNOWLEDGED_FOR_ONE_MORE = 64
 /** Longer than the service itself takes to give up on its database. */
 const ANSWER_TIMEOUT_MS = 15_000
 /** An `internal` failure may pass or may be the fault of this very report: it is tried a few times. */
@@ -68,6 +72,10 @@ export class Reporter {
   readonly #queue: ReportQueue
   readonly #options: ReporterOptions
   readonly #backoff: BackoffOptions
+  /** Reports that may be on their way at present. */
+  #inFlightMax: number
+  /** Acknowledgements since that number changed. */
+  #acknowledged = 0
   /** Refusals in a row that asked to come back later. */
   #refusals = 0
   /** Runs while nothing is sent because the service asked for a pause. */
@@ -79,6 +87,7 @@ export class Reporter {
     const { settings } = options
     this.#options = options
     this.#backoff = options.backoff
+    this.#inFlightMax = settings.inFlightMax ?? IN_FLIGHT_MAX
     this.#queue = new ReportQueue({
       reportsMax: settings.reportsMax ?? REPORTS_MAX,
       lengthMax: settings.lengthMax ?? LENGTH_MAX,
@@ -175,8 +184,8 @@ export class Reporter {
 
   /** Sends what waits, as far as the service is there and enough are not on their way. */
   #send(): void {
-    const { inFlightMax = IN_FLIGHT_MAX, answerTimeoutMs = ANSWER_TIMEOUT_MS } = this.#options.settings
-    while (this.state === 'live' && this.#pause === undefined && this.#queue.inFlight < inFlightMax) {
+    const { answerTimeoutMs = ANSWER_TIMEOUT_MS } = this.#options.settings
+    while (this.state === 'live' && this.#pause === undefined && this.#queue.inFlight < this.#inFlightMax) {
       const report = this.#queue.nextWaiting()
       if (report === null) return
       this.#queue.depart(report)
@@ -191,6 +200,7 @@ export class Reporter {
   #answered(report: QueuedReport, answer: unknown): void {
     if (isAcknowledgement(answer)) {
       this.#refusals = 0
+      this.#widen()
       this.#settle(report, () => report.acknowledge(answer))
       return
     }
@@ -222,11 +232,25 @@ export class Reporter {
   #rest(error: TidemarkApiError): void {
     if (this.#pause !== undefined || this.state === 'closed') return
     this.#refusals += 1
+    if (error.code === 'rate_limited') this.#narrow()
     const waitMs = Math.max(backoffMs(this.#backoff, this.#refusals), error.retryAfterMs ?? 0)
     this.#pause = setTimeout(() => {
       this.#pause = undefined
       this.#send()
     }, waitMs)
+  }
+
+  /** A service that is asked for too much again and again cuts the connection. */
+  #narrow(): void {
+    this.#inFlightMax = Math.max(1, Math.floor(this.#inFlightMax * RATE_LIMITED_SHARE))
+    this.#acknowledged = 0
+  }
+
+  #widen(): void {
+    this.#acknowledged += 1
+    if (this.#acknowledged < ACKNOWLEDGED_FOR_ONE_MORE) return
+    this.#acknowledged = 0
+    this.#inFlightMax = Math.min(this.#options.settings.inFlightMax ?? IN_FLIGHT_MAX, this.#inFlightMax + 1)
   }
 
   #settle(report: QueuedReport, tell: () => void): void {

@@ -62,6 +62,16 @@ const failureOf = (promise: Promise<unknown>): Promise<unknown> =>
   )
 
 describe('a reporter', () => {
+  it('with more reports than it may send a second gets them all stored, and is not taken for a flood', async () => {
+    const service = await serve({ server: { snapshotsPerSecond: 50 } })
+    const reporter = reporterOf(service.url, {}, { retryFirstMs: 500, retryMostMs: 15_000 })
+    let lost = 0
+    reporter.on('state', ({ state }) => (lost += state === 'offline' ? 1 : 0))
+    await Promise.all(Array.from({ length: 250 }, (_, index) => reporter.report(numbered(70_000 + index))))
+    expect(lost).toBe(0)
+    expect((await storedIds(70_000, 70_249)).size).toBe(250)
+  })
+
   it('gets what is stored acknowledged, with the time of the call', async () => {
     const service = await serve()
     const reporter = reporterOf(service.url)

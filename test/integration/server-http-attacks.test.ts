@@ -54,6 +54,24 @@ describe('a request that two servers could read differently', () => {
   })
 })
 
+it('a request that would rather have HTTP/2 is told what to do, and not left without an answer', async () => {
+  const headers =
+    'Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'
+  const answer = await exchange((socket) => socket.write(`GET /livez HTTP/1.1\r\n${headers}\r\n`))
+  expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+  expect(answer).toContain('expected HTTP/1.1 without')
+})
+
+it.each(['/docs/static/%00', '/docs/static/..%00', '/%00', '/api/solvers/%00', '/%ff', '/docs/static/%ff'])(
+  'a path that no file can have, %s, is the fault of whoever asks for it',
+  async (path) => {
+    const answer = await exchange((socket) =>
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`),
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 40[04] /)
+  },
+)
+
 describe('a request that is too large or too slow', () => {
   it('with 100 KB of headers gets 431 and is closed', async () => {
     const answer = await exchange((socket) => {
@@ -69,6 +87,19 @@ describe('a request that is too large or too slow', () => {
     })
     expect(answer).toMatch(/^HTTP\/1\.1 413 /)
   })
+
+  it.skipIf(times(0, 1) === 0)(
+    'or whose answer nobody reads is cut after two minutes',
+    async () => {
+      const answer = await exchange((socket) => {
+        socket.pause()
+        socket.write('GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1000))
+        setTimeout(() => socket.resume(), 140_000)
+      })
+      expect(answer.split('HTTP/1.1 200').length - 1).toBeLessThan(1000)
+    },
+    longTimeoutMs,
+  )
 
   it.skipIf(times(0, 1) === 0)(
     'whose headers never end is closed with 408',

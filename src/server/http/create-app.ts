@@ -6,7 +6,7 @@ import fastify from 'fastify'
 
 import { RequestError } from '../../api/request-error.js'
 import type { Logger } from '../../index.js'
-import { answerBrokenRequest } from './answer-broken-requests.js'
+import { answerBrokenRequest, answerOtherUpgrade } from './answer-broken-requests.js'
 import { answerErrors, createErrorAnswerer } from './answer-errors.js'
 import type { HostCheck } from '../host-allowed.js'
 import { hasKeyInUrl } from '../key-in-url.js'
@@ -18,6 +18,8 @@ const PARAMETER_LENGTH_MAX = 128
 /** A request must have arrived within this time. */
 const REQUEST_TIMEOUT_MS = 30_000
 const HEADERS_TIMEOUT_MS = 15_000
+/** A connection on which nothing moves is cut after this time, or twice of it: longer than any answer takes, and a long poll. */
+const IDLE_TIMEOUT_MS = 60_000
 
 export interface AppOptions {
   readonly corsOrigins: readonly string[]
@@ -32,6 +34,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: IDLE_TIMEOUT_MS,
     // A reporter's body may carry hostile names: they are refused by the intake, which can say where they are.
     onProtoPoisoning: 'ignore',
     onConstructorPoisoning: 'ignore',
@@ -42,6 +45,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: answerBrokenRequest,
   })
   app.server.headersTimeout = HEADERS_TIMEOUT_MS
+  app.server.on('upgrade', answerOtherUpgrade)
   addSecurityHeaders(app)
   app.addHook('onRequest', async (request) => {
     const host = options.hostCheck(request.headers)

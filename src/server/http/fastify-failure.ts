@@ -17,8 +17,13 @@ export function fromFastifyError(error: unknown): unknown {
     case 'FST_ERR_MAX_PARAM_LENGTH':
       return new RequestError('invalid_request', 'expected shorter path parameters')
     default:
-      return error
+      return isBadRequest(error) ? new RequestError('invalid_request', 'expected a valid request') : error
   }
+}
+
+/** What serves the files of the documentation refuses paths that no file can have in a way of its own. */
+function isBadRequest(error: unknown): boolean {
+  return error instanceof Error && 'statusCode' in error && error.statusCode === 400
 }
 
 function codeOf(error: unknown): string {

@@ -208,8 +208,9 @@ export class SocketServer {
     socket.on('disconnect', (reason) => {
       metrics.setSockets(this.#io.of('/').sockets.size)
       this.#feed.detach(socket)
-      this.#joined.delete(socket.conn)
       countOff()
+      // There is nothing else to be had on it, and nobody would count it any more.
+      if (reason === 'client namespace disconnect') socket.conn.close(true)
       logger.info({ ...fields, reason }, 'connection closed')
     })
     forgetRequest(socket)

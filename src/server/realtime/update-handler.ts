@@ -39,6 +39,8 @@ interface ReportingSocket {
   readonly take: TakeSnapshot
   /** Refusals that it may still bring about. */
   readonly patience: TokenBucket
+  /** When it was told to come again: coming then costs no patience, whatever it is told. */
+  mayComeAtMs: number
   inFlight: number
 }
 
@@ -66,7 +68,7 @@ export class UpdateHandler {
       burst: Math.max(REFUSALS_MIN, perSecond * PATIENCE_SECONDS),
     }
     const patience = new TokenBucket(refusals, performance.now())
-    const reporting: ReportingSocket = { socket, caller, take, patience, inFlight: 0 }
+    const reporting: ReportingSocket = { socket, caller, take, patience, mayComeAtMs: 0, inFlight: 0 }
     socket.on('balance:update', (...args: unknown[]) => {
       const answered = this.#answer(reporting, args).finally(() => {
         reporting.inFlight -= 1
@@ -106,14 +108,17 @@ export class UpdateHandler {
       const { snapshot } = await this.#manager.saveSnapshot(body, key)
       return encodeAcknowledgement(snapshot)
     } catch (error) {
-      if (error instanceof RateLimitedError) this.#losePatience(reporting)
+      if (error instanceof RateLimitedError) this.#losePatience(reporting, error)
       return this.#refuse(reporting.socket, error)
     }
   }
 
   /** One that goes on although it is told to wait is cut. */
-  #losePatience({ socket, patience }: ReportingSocket): void {
-    if (patience.take(performance.now()) === 0) return
+  #losePatience(reporting: ReportingSocket, { retryAfterMs }: RateLimitedError): void {
+    const { socket, patience, mayComeAtMs } = reporting
+    const nowMs = performance.now()
+    reporting.mayComeAtMs = nowMs + retryAfterMs
+    if (nowMs >= mayComeAtMs || patience.take(nowMs) === 0) return
     this.#metrics.countLimited('flood')
     this.#logger.warn({ socketId: socket.id }, 'client goes on beyond its limit, closing the connection')
     cutConnection(socket.conn)
