@@ -88,6 +88,8 @@ export class RequestGate {
       const giveUp = (): void => {
         this.#waiting = this.#waiting.filter((other) => other !== own)
         reject(signal.reason as Error)
+        // Its timer has nobody left to wake.
+        this.#admit()
       }
       const own: Waiting = {
         calls,
