@@ -11,6 +11,9 @@ import type { SimulationDatabase } from './simulation-database.js'
 /** A seed takes about a second; a machine that is busy with other tests takes several times as long. */
 const timeoutMs = times(300_000, 7_200_000)
 
+/** Each of these showed a fault of the service once. */
+const seedsThatFoundSomething = [46, 284, 357, 452, 470]
+
 describe('the simulation', () => {
   let home: TestDatabase
   let database: SimulationDatabase
@@ -29,7 +32,7 @@ describe('the simulation', () => {
     'finds every record, event and snapshot right, whatever befalls the service',
     async () => {
       const totals = new Totals()
-      for (const seed of seeds(1, 28, 2000)) {
+      for (const seed of new Set([...seeds(1, 24, 2000), ...seedsThatFoundSomething])) {
         const outcome = await simulateSeed({ seed, database })
         if (outcome.kind === 'failed') expect.fail(outcome.failure.text)
         totals.add(outcome.report)
