@@ -77,8 +77,9 @@ describe('a single request', () => {
       'both result and error',
       200,
       '{"jsonrpc":"2.0","id":ID,"result":"0x1","error":{"code":-32000,"message":"x"}}',
-      'rpc_node',
+      'rpc_malformed',
     ],
+    ['no result beside an error', 200, '{"jsonrpc":"2.0","id":ID,"result":null,"error":{"code":-32000}}', 'rpc_node'],
     ['an error without fields', 200, '{"jsonrpc":"2.0","id":ID,"error":{}}', 'rpc_node'],
     [
       'an error with status 400',

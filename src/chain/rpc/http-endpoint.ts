@@ -219,6 +219,11 @@ export class HttpEndpoint {
       return { ok: false, error: new MalformedAnswerError(`${call.method}: no answer with the id of the request`) }
     const hasError = item['error'] !== undefined && item['error'] !== null
     const hasResult = item['result'] !== undefined
+    // Old nodes send `result: null` beside an error. Any other result beside one is a spoilt answer, and says nothing of
+    // what the node can do.
+    if (hasError && hasResult && item['result'] !== null) {
+      return { ok: false, error: new MalformedAnswerError(`${call.method}: expected a result or an error, got both`) }
+    }
     if (hasError && isObject(item['error'])) return { ok: false, error: this.#nodeError(item['error']) }
     if (hasError || !hasResult) {
       return {
