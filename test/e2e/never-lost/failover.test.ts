@@ -4,6 +4,7 @@ import { createRandom } from '../../../src/testing/random.js'
 import { longTimeoutMs, times } from '../../support/long.js'
 import { createTestDatabase } from '../../support/test-database.js'
 import type { TestDatabase } from '../../support/test-database.js'
+import { until } from '../../support/until.js'
 import { Scene } from './scene.js'
 import { sleepUpTo, tellResult } from './strikes.js'
 
@@ -44,9 +45,9 @@ describe('snapshots with two services on one database', () => {
         const before = await scene.load.counts()
         await replica.kill(random.pick(['alone', 'group']))
         if (before.inFlight > 0) interrupted += 1
-        let now = await scene.load.progress(40)
+        await scene.load.progress(40)
         // Reports may be acknowledged sooner than viewers have moved.
-        while (now.connections <= before.connections) now = await scene.load.progress(1)
+        await until('a viewer has moved', async () => (await scene.load.counts()).connections > before.connections)
         await replica.start()
       }
       for (let count = 0; count < ROLLING_RESTARTS; count += 1) {
