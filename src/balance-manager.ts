@@ -7,7 +7,7 @@ import type { CoverageInterval } from './ledger/ledger-store.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
-import type { BackfillOptions, HistorySelection, VerifyHistoryOptions } from './history-keeper.js'
+import type { BackfillOptions, VerifyHistoryOptions } from './history-keeper.js'
 import {
   InvalidArgumentError,
   NotReadyError,
@@ -18,7 +18,7 @@ import {
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
-import { requireAddress, requirePosition } from './manager/require-argument.js'
+import { requireAddress, requirePosition, requireSelection } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import { formatAmount } from './model/amount.js'
@@ -171,7 +171,7 @@ export class BalanceManager {
       const intake = new SnapshotIntake({
         store: storage.snapshots,
         logger: logger.child({ component: 'snapshots' }),
-        onCommitted: (events) => tailer.offer(events),
+        onCommitted,
         clock,
       })
       const upkeep = new UpkeepWorker({
@@ -339,7 +339,7 @@ export class BalanceManager {
    * @returns one report for each chain
    */
   backfill(options: BackfillOptions): Promise<readonly FillReport[]> {
-    return this.#parts().history.backfill(this.#checked(options))
+    return this.#parts().history.backfill(requireSelection(options, this.#config.chains))
   }
 
   /**
@@ -348,7 +348,7 @@ export class BalanceManager {
    * @returns one report for each chain
    */
   verify(options: VerifyHistoryOptions = {}): Promise<readonly VerifyReport[]> {
-    return this.#parts().history.verify(this.#checked(options))
+    return this.#parts().history.verify(requireSelection(options, this.#config.chains))
   }
 
   /**
@@ -422,21 +422,6 @@ export class BalanceManager {
     }
   }
 
-  #checked<Selection extends HistorySelection>(selection: Selection): Selection {
-    const { chainId, fromBlock, toBlock, fromTime } = selection
-    if (fromTime !== undefined && Number.isNaN(fromTime.getTime())) {
-      throw new InvalidArgumentError('fromTime: expected a time, got an invalid Date')
-    }
-    const { chains } = this.#config
-    if (chainId !== undefined && !chains.some((chain) => chain.chainId === chainId)) {
-      throw new UnknownChainError(`expected a configured chain, got chain id ${chainId}`)
-    }
-    if (chainId === undefined && chains.length > 1 && (fromBlock !== undefined || toBlock !== undefined)) {
-      throw new InvalidArgumentError('chainId: expected a chain id, because block numbers differ from chain to chain')
-    }
-    return selection
-  }
-
   #parts(): Running {
     if (this.#running !== null) return this.#running
     if (this.#starting === null || this.#failed || this.#closing !== null)
@@ -450,20 +435,23 @@ export class BalanceManager {
 
   /** This process does not wait for the event: the very next block is read with the new list. */
   #watchListChanged(): void {
-    const { workers, tailer } = this.#parts()
-    for (const worker of workers) worker.outdate()
-    tailer.wake()
+    this.#outdateWorkers()
+    this.#parts().tailer.wake()
   }
 
   #onEvent(event: LoggedEvent): void {
     this.#logger.debug({ component: 'events', seq: event.seq.toString(), type: event.type }, 'event')
     if (event.type === 'snapshot.saved') this.#running?.upkeep.wake()
-    if (event.type === 'watch-list.changed') for (const worker of this.#running?.workers ?? []) worker.outdate()
+    if (event.type === 'watch-list.changed') this.#outdateWorkers()
   }
 
   /** What was passed over may have been about anything. */
   #onBreak(): void {
     this.#running?.upkeep.wake()
+    this.#outdateWorkers()
+  }
+
+  #outdateWorkers(): void {
     for (const worker of this.#running?.workers ?? []) worker.outdate()
   }
 
