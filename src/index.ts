@@ -24,7 +24,7 @@ export type { Contradiction, ProofReport, ProveProgress } from './ledger/history
 export type { FillProgress, FillReport } from './ledger/history/fill-history.js'
 export type { FoundDifference, VerifyProgress, VerifyReport } from './ledger/history/verify-history.js'
 export type { BalanceFilter, BalancePageRequest, BalanceReader, HistoryRequest, Page } from './ledger/balance-reader.js'
-export type { CoverageInterval } from './ledger/ledger-store.js'
+export type { CoverageInterval } from './model/coverage.js'
 export type { RemovalResult } from './ledger/watch-list-store.js'
 export { isAddress, parseAddress, toChecksumAddress } from './model/address.js'
 export type { Address } from './model/address.js'

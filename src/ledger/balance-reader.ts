@@ -2,7 +2,7 @@ import type { Address } from '../model/address.js'
 import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
 import type { BlockPoint, FinalityCursors } from '../model/block.js'
 import type { Position, Token } from '../model/position.js'
-import type { CoverageInterval } from './ledger-store.js'
+import type { CoverageInterval } from '../model/coverage.js'
 
 export interface BalanceFilter {
   readonly chainId?: bigint | undefined

@@ -1,6 +1,7 @@
 import type { BalanceCause } from '../model/balance-cause.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { CoverageKind, WatchedPosition } from '../model/chain-event.js'
+import type { CoverageInterval } from '../model/coverage.js'
 import { RetryableError, TidemarkError } from '../model/errors.js'
 import type { LoggedEvent, TidemarkEvent } from '../model/event.js'
 import type { Hash, Position, Token } from '../model/position.js'
@@ -129,13 +130,6 @@ export interface HistoryNote {
 export interface StoredCorrection extends HistoryNote {
   readonly reason: HistoryCommit['reason']
   readonly at: Date
-}
-
-export interface CoverageInterval {
-  readonly from: bigint
-  /** Null: up to the cursor. */
-  readonly to: bigint | null
-  readonly kind: CoverageKind
 }
 
 /** A record that is about to be, or was, taken out of history. */

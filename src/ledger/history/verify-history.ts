@@ -1,5 +1,6 @@
 import { positionKey } from '../../model/position.js'
-import type { CoverageInterval, StoredPosition } from '../ledger-store.js'
+import type { StoredPosition } from '../ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import { countBlocks, cutRanges, intersectRanges, joinRanges } from './block-ranges.js'
 import type { BlockRange } from './block-ranges.js'
 import { checkSpan, confirmAll } from './check-span.js'

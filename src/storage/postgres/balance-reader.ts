@@ -5,7 +5,7 @@ import type {
   HistoryRequest,
   Page,
 } from '../../ledger/balance-reader.js'
-import type { CoverageInterval } from '../../ledger/ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
 import { finalityOf } from '../../model/block.js'

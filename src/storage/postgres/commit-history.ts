@@ -1,5 +1,6 @@
 import { CursorMovedError, HistoryContradictionError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
-import type { CoverageInterval, HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
+import type { HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BlockHeader, BlockRef } from '../../model/block.js'
 import type { CoverageKind } from '../../model/chain-event.js'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 
-import type { CoverageInterval } from '../../ledger/ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import { joinTouching, mergeCoverage } from './coverage-intervals.js'
 
 const CURSOR = 30n

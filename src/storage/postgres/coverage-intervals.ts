@@ -1,4 +1,4 @@
-import type { CoverageInterval } from '../../ledger/ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import type { CoverageKind } from '../../model/chain-event.js'
 
 interface Stretch {

@@ -2,13 +2,13 @@ import type { BlockHeader, BlockRef } from '../../model/block.js'
 import type { CoverageKind } from '../../model/chain-event.js'
 import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import type {
-  CoverageInterval,
   HistoryCommit,
   StoredChain,
   StoredCorrection,
   StoredPosition,
   StoredRecord,
 } from '../../ledger/ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import { bytesToToken, toAddress, toHash } from './bytes.js'
 import { joinTouching } from './coverage-intervals.js'
 import type { Queryable } from './database.js'

@@ -3,7 +3,6 @@ import type { BlockHeader, BlockRef, FinalityCursors } from '../../model/block.j
 import type { Hash } from '../../model/position.js'
 import type {
   BlockCommit,
-  CoverageInterval,
   GapCommit,
   HistoryCommit,
   LedgerStore,
@@ -16,6 +15,7 @@ import type {
   StoredPosition,
   StoredRecord,
 } from '../../ledger/ledger-store.js'
+import type { CoverageInterval } from '../../model/coverage.js'
 import { toBytes } from './bytes.js'
 import { commitBlock } from './commit-block.js'
 import { announceHistory } from './announce-history.js'

@@ -1,0 +1,26 @@
+/** The right to do a piece of work that only one process at a time may do. */
+export interface Lease {
+  /** What it is for, such as `chain:1` or `consumer:default`. */
+  readonly name: string
+  /** The process that has it. */
+  readonly holder: string
+  /**
+   * Goes up whenever the lease changes hands. What its holder writes names it, so that one who was frozen and comes back
+   * is refused.
+   */
+  readonly epoch: bigint
+}
+
+/** Leases in the database, by the database's clock: processes need not agree on the time. */
+export interface LeaseStore {
+  /**
+   * Takes a lease that is free or has run out, or goes on with one's own.
+   *
+   * @returns null while another process has it
+   */
+  acquire(name: string, holder: string, durationMs: number): Promise<Lease | null>
+  /** @returns false when it is not ours any more */
+  renew(lease: Lease, durationMs: number): Promise<boolean>
+  /** Lets the next one have it at once. Does nothing when it is not ours any more. */
+  release(lease: Lease): Promise<void>
+}

@@ -1,0 +1,53 @@
+import type { BalanceRecord } from '../model/balance-record.js'
+import type { BalanceSeries, BalanceStats, PastBalance } from '../model/balance-statistics.js'
+import type { Position } from '../model/position.js'
+import type { BalanceFilter, HistoryRequest, Page } from './balance-reader.js'
+
+/** A block of the position's chain, or a time: the newest block at or before it. */
+export type Instant = { readonly block: bigint } | { readonly time: Date }
+
+export interface RecordRange {
+  readonly position: Position
+  /** Inclusive bounds. */
+  readonly from?: Date | undefined
+  readonly to?: Date | undefined
+  readonly fromBlock?: bigint | undefined
+  readonly toBlock?: bigint | undefined
+}
+
+export interface StatsRequest {
+  readonly position: Position
+  /** The position's first record unless told. */
+  readonly from?: Date | undefined
+  /** The newest processed block unless told. */
+  readonly to?: Date | undefined
+}
+
+export interface SeriesRequest extends StatsRequest {
+  /** Buckets at most. */
+  readonly points: number
+}
+
+export interface PastBalancesRequest extends BalanceFilter {
+  readonly time: Date
+  readonly limit: number
+  /** The `nextCursor` of the page before. */
+  readonly after?: bigint | undefined
+}
+
+/**
+ * Balances over time, answered from the records alone: PostgreSQL's, or those that MongoDB keeps. Null stands for a
+ * position that was never watched.
+ */
+export interface RecordReader {
+  /** Newest first. */
+  history(request: HistoryRequest): Promise<Page<BalanceRecord> | null>
+  /** Newest first, of any length, a few hundred in memory at a time. Nothing for a position that was never watched. */
+  streamHistory(range: RecordRange): AsyncIterable<BalanceRecord>
+  /** Null also when nothing was known by then. */
+  balanceAt(position: Position, instant: Instant): Promise<PastBalance | null>
+  /** Of every position of which something was known by then. */
+  balancesAt(request: PastBalancesRequest): Promise<Page<PastBalance>>
+  stats(request: StatsRequest): Promise<BalanceStats | null>
+  series(request: SeriesRequest): Promise<BalanceSeries | null>
+}
