@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { LeapableClock } from '../../test/support/leapable-clock.js'
 import { until } from '../../test/support/until.js'
 import { silentLogger } from '../model/logger.js'
-import { LeaseEndedError, LeaseKeeper } from './lease-keeper.js'
+import { LeaseKeeper } from './lease-keeper.js'
+import { LeaseLostError } from './lease-store.js'
 import type { Lease, LeaseStore } from './lease-store.js'
 
 const DURATION_MS = 5000
@@ -71,7 +72,7 @@ describe('the keeper of a lease', () => {
     expect(signal!.aborted).toBe(false)
     clock.leap(600)
     expect(signal!.aborted).toBe(true)
-    expect(signal!.reason).toBeInstanceOf(LeaseEndedError)
+    expect(signal!.reason).toBeInstanceOf(LeaseLostError)
     await keeper.close()
   })
 

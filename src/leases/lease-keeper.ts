@@ -1,6 +1,7 @@
 import type { Clock } from '../model/clock.js'
-import { ClosedError, RetryableError, messageOf } from '../model/errors.js'
+import { ClosedError, messageOf } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
+import { LeaseLostError } from './lease-store.js'
 import type { Lease, LeaseStore } from './lease-store.js'
 
 /** How long a lease holds unless it is renewed: after a crash nobody does the work for about this long. */
@@ -16,11 +17,6 @@ const PAUSE_MS = 250
 const PAUSE_MS_MAX = 10_000
 /** A lease that cannot be released runs out by itself, so closing does not wait longer for it. */
 const RELEASE_TIMEOUT_MS = 2000
-
-/** A lease was not renewed in time, or another process has it: what it allowed has to stop. */
-export class LeaseEndedError extends RetryableError {
-  readonly code = 'lease_ended'
-}
 
 export interface LeaseKeeperOptions {
   /** What the lease is for. One keeper for each name in a process. */
@@ -128,7 +124,7 @@ export class LeaseKeeper {
       this.#lease = null
     }
     const reason: unknown = stopped.signal.reason
-    if (reason instanceof LeaseEndedError) logger.warn({ lease: name, reason: reason.message }, 'lease lost')
+    if (reason instanceof LeaseLostError) logger.warn({ lease: name, reason: reason.message }, 'lease lost')
     else await this.#release(lease)
   }
 
@@ -139,7 +135,7 @@ export class LeaseKeeper {
     let lost = false
     const lose = (reason: string): void => {
       lost = true
-      stopped.abort(new LeaseEndedError(reason))
+      stopped.abort(new LeaseLostError(reason))
     }
     const loseAt = (atMs: number): (() => void) =>
       clock.schedule(Math.max(0, atMs - clock.monotonicMs()), () =>

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { LeaseEndedError, LeaseKeeper } from '../../src/leases/lease-keeper.js'
+import { LeaseKeeper } from '../../src/leases/lease-keeper.js'
+import { LeaseLostError } from '../../src/leases/lease-store.js'
 import type { Lease } from '../../src/leases/lease-store.js'
 import { systemClock } from '../../src/model/clock.js'
 import { silentLogger } from '../../src/model/logger.js'
@@ -140,7 +141,7 @@ describe('leases in PostgreSQL', () => {
       door.set(state)
       await until('the second process works', () => b.periods.length === 1)
       expect(a.periods[0]!.toMs).toBeLessThanOrEqual(b.periods[0]!.fromMs)
-      expect(a.periods[0]!.reason).toBeInstanceOf(LeaseEndedError)
+      expect(a.periods[0]!.reason).toBeInstanceOf(LeaseLostError)
       expect(a.keeper.lease).toBeNull()
       door.set('open')
       await b.keeper.close()
@@ -168,7 +169,7 @@ describe('leases in PostgreSQL', () => {
       text: `update tidemark.lease set holder = 'b', epoch = epoch + 1, expires_at = now() + interval '1 minute'`,
     })
     await until('it stops', () => a.periods[0]!.reason !== null)
-    expect(a.periods[0]!.reason).toBeInstanceOf(LeaseEndedError)
+    expect(a.periods[0]!.reason).toBeInstanceOf(LeaseLostError)
     expect(a.periods).toHaveLength(1)
   })
 })
