@@ -17,6 +17,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   api: { may: ['model'] },
   events: { may: ['model'] },
   chain: { may: ['model'] },
+  leases: { may: ['model'] },
   ledger: { may: ['model', 'events'] },
   snapshots: { may: ['model', 'events'] },
   storage: {
@@ -26,6 +27,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'access/api-key-store.ts',
       'events/event-codec.ts',
       'events/event-log.ts',
+      'leases/lease-store.ts',
       'ledger/balance-reader.ts',
       'ledger/ledger-store.ts',
       'ledger/watch-list-store.ts',
@@ -39,8 +41,8 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
-  'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
-  manager: { may: ['model', 'events', 'ledger', 'storage', 'chain-worker.ts'] },
+  'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
+  manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
   'balance-manager.ts': {
     may: [
       'manager',
@@ -49,6 +51,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'config',
       'events',
       'chain',
+      'leases',
       'ledger',
       'snapshots',
       'storage',
@@ -63,6 +66,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'config',
       'events',
       'chain',
+      'leases',
       'ledger',
       'snapshots',
       'storage',

@@ -50,7 +50,7 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { ledger, watchList, reader, events, snapshots, snapshotReader, snapshotUpkeep, apiKeys } = this.#storage
+    const { ledger, watchList, reader, events, snapshots, snapshotReader, snapshotUpkeep, apiKeys, leases } = this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
@@ -62,6 +62,7 @@ export class GatedDatabase {
       snapshotReader: gate(snapshotReader, 'snapshotReader'),
       snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
       apiKeys: gate(apiKeys, 'apiKeys'),
+      leases: gate(leases, 'leases'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }

@@ -1,5 +1,6 @@
 import type { ApiKeyStore } from '../../access/api-key-store.js'
 import type { EventLog } from '../../events/event-log.js'
+import type { LeaseStore } from '../../leases/lease-store.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
@@ -13,6 +14,7 @@ import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
+import { PostgresLeaseStore } from './lease-store.js'
 import { migrate } from './migrate.js'
 import { ReadingLane } from './reading-lane.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
@@ -28,6 +30,7 @@ export interface Storage {
   readonly events: EventLog
   readonly snapshots: SnapshotStore
   readonly apiKeys: ApiKeyStore
+  readonly leases: LeaseStore
   readonly snapshotReader: SnapshotReader
   readonly snapshotUpkeep: SnapshotUpkeep
   /**
@@ -62,6 +65,7 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     events: new PostgresEventLog(database, logger),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
+    leases: new PostgresLeaseStore(database),
     snapshotReader: new PostgresSnapshotReader(reading),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),
