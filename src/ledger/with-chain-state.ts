@@ -26,7 +26,6 @@ export function withChainState(
       )
       return { ...page, items }
     },
-    totals: (request) => reader.totals(request),
     currentBalance: async (position) => {
       const balance = await reader.currentBalance(position)
       return balance === null ? null : mark(balance)
