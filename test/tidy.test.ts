@@ -25,6 +25,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     ports: [
       'access/api-key.ts',
       'access/api-key-store.ts',
+      'events/consumer-store.ts',
       'events/event-codec.ts',
       'events/event-log.ts',
       'leases/lease-store.ts',
