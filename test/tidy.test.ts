@@ -39,6 +39,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
+  'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   manager: { may: ['model', 'events', 'ledger', 'storage', 'chain-worker.ts'] },
   'balance-manager.ts': {
@@ -68,6 +69,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'storage',
       'doctor',
       'history-keeper.ts',
+      'open-balances.ts',
       'open-history.ts',
       'open-api-keys.ts',
       'chain-worker.ts',

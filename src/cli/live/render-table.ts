@@ -1,6 +1,6 @@
 import { ageText, amountText, changeText, grouped } from '../terminal/amount-text.js'
 import type { BalanceRow } from './balance-row.js'
-import { plainText } from '../terminal/plain-text.js'
+import { chainName, shortAddress, tokenName, walletName } from '../terminal/position-names.js'
 import { fitLine, span } from '../terminal/styled-line.js'
 import type { Ink, StyledLine } from '../terminal/styled-line.js'
 import { layOutTable } from '../terminal/table.js'
@@ -20,8 +20,6 @@ export interface TableOptions {
   readonly maxLines: number
 }
 
-const labelColumns = 20
-const symbolColumns = 12
 /** A change is highlighted this long. */
 const freshMs = 4_000
 
@@ -35,7 +33,7 @@ function columnsAt(nowMs: number): readonly TableColumn<NamedRow>[] {
       dispensable: 2,
     },
     { heading: 'TOKEN', align: 'left', cell: (row) => span(tokenName(row)) },
-    { heading: 'CHAIN', align: 'left', cell: ({ chainName }) => span(plainText(chainName, labelColumns)) },
+    { heading: 'CHAIN', align: 'left', cell: (row) => span(chainName(row.chainName)) },
     { heading: 'BALANCE', align: 'point', cell: ({ balance, decimals }) => span(amountText(balance, decimals)) },
     {
       heading: 'LAST CHANGE',
@@ -64,21 +62,6 @@ export function renderTable({ rows, nowMs, columns, maxLines }: TableOptions): S
   const table = layOutTable({ columns: columnsAt(nowMs), rows: shown, width: columns })
   const more: StyledLine[] = hidden === 0 ? [] : [[span(`… and ${hidden} more`, 'quiet')]]
   return [...table, ...more].slice(0, Math.max(0, maxLines)).map((line) => fitLine(line, columns))
-}
-
-function walletName({ label, solverAddress }: NamedRow): string {
-  const name = label === null ? '' : plainText(label, labelColumns)
-  return name === '' ? shortAddress(solverAddress) : name
-}
-
-function tokenName({ symbol, tokenAddress }: NamedRow): string {
-  const name = symbol === null ? '' : plainText(symbol, symbolColumns)
-  if (name !== '') return name
-  return tokenAddress === 'native' ? 'native' : shortAddress(tokenAddress)
-}
-
-function shortAddress(address: string): string {
-  return `${address.slice(0, 6)}…${address.slice(-4)}`
 }
 
 function changeInk({ change, changedAtMs }: NamedRow, nowMs: number): Ink {

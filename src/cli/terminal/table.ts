@@ -23,7 +23,7 @@ const gap = '  '
 /** Lines of equal width, the heading first: as many columns as the terminal has room for, and cut where even those have none. */
 export function layOutTable<Row>({ columns, rows, width }: TableOptions<Row>): StyledLine[] {
   if (width === null) return layOut(columns, rows)
-  for (let shown = columns; ; ) {
+  for (let shown = columns; ;) {
     const table = layOut(shown, rows)
     const next = withoutOne(shown)
     if (lineWidth(table[0] ?? []) <= width || next === null) return table.map((line) => fitLine(line, width))
