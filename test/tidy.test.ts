@@ -44,6 +44,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
   manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
+  'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
   'balance-manager.ts': {
     may: [
       'manager',
@@ -73,6 +74,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'storage',
       'doctor',
       'history-keeper.ts',
+      'open-balances.ts',
       'open-history.ts',
       'open-api-keys.ts',
       'chain-worker.ts',
