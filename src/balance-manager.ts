@@ -10,6 +10,7 @@ import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, VerifyHistoryOptions } from './history-keeper.js'
+import { ConsumerGroups } from './manager/consumer-groups.js'
 import {
   InvalidArgumentError,
   NotReadyError,
@@ -88,6 +89,7 @@ interface Running {
   readonly intake: SnapshotIntake
   readonly upkeep: UpkeepWorker
   readonly tailer: EventTailer
+  readonly groups: ConsumerGroups
   readonly workers: readonly ChainWorker[]
   readonly history: HistoryKeeper
 }
@@ -184,6 +186,14 @@ export class BalanceManager {
         snapshotRetentionDays: this.#config.snapshotRetentionDays ?? 0,
         eventRetentionDays: this.#config.eventRetentionDays ?? 0,
       })
+      const groups = new ConsumerGroups({
+        consumers: storage.consumers,
+        leases: storage.leases,
+        log: storage.events,
+        tailer,
+        clock,
+        logger: logger.child({ component: 'events' }),
+      })
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -195,7 +205,7 @@ export class BalanceManager {
         (chain) => new ChainWorker({ chain, store, leases, holder, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
-      return { storage, intake, upkeep, tailer, workers, history }
+      return { storage, intake, upkeep, tailer, groups, workers, history }
     } catch (error) {
       await storage.close()
       throw error
@@ -470,6 +480,7 @@ export class BalanceManager {
     if (running === null) return
     // What still waits for a database that does not answer is cut off: it was not acknowledged.
     const callOff = this.#environment.clock.schedule(CLOSE_TIMEOUT_MS, () => void running.storage.close())
+    await running.groups.close()
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.upkeep.close()

@@ -25,6 +25,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     ports: [
       'access/api-key.ts',
       'access/api-key-store.ts',
+      'events/consumer-store.ts',
       'events/event-codec.ts',
       'events/event-log.ts',
       'leases/lease-store.ts',
@@ -44,6 +45,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'chain-follower.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'chain-follower.ts'] },
   manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
+  'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
   'balance-manager.ts': {
     may: [
       'manager',
@@ -73,6 +75,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'storage',
       'doctor',
       'history-keeper.ts',
+      'open-balances.ts',
       'open-history.ts',
       'open-api-keys.ts',
       'chain-worker.ts',

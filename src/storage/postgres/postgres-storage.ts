@@ -1,4 +1,5 @@
 import type { ApiKeyStore } from '../../access/api-key-store.js'
+import type { ConsumerStore } from '../../events/consumer-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { LeaseStore } from '../../leases/lease-store.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
@@ -12,6 +13,7 @@ import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
+import { PostgresConsumerStore } from './event-consumers.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { PostgresLeaseStore, freeLeases } from './lease-store.js'
@@ -28,6 +30,7 @@ export interface Storage {
   readonly watchList: WatchListStore
   readonly reader: BalanceReader
   readonly events: EventLog
+  readonly consumers: ConsumerStore
   readonly snapshots: SnapshotStore
   readonly apiKeys: ApiKeyStore
   readonly leases: LeaseStore
@@ -67,6 +70,7 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     watchList: new PostgresWatchListStore(database),
     reader: new PostgresBalanceReader(reading),
     events: new PostgresEventLog(database, logger),
+    consumers: new PostgresConsumerStore(database),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
     leases: new PostgresLeaseStore(database),
