@@ -3,11 +3,11 @@ import { ChainWorker } from './chain-worker.js'
 import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
-import type { CoverageInterval } from './model/coverage.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, VerifyHistoryOptions } from './history-keeper.js'
+import { BalanceQueries } from './manager/balance-queries.js'
 import {
   InvalidArgumentError,
   NotReadyError,
@@ -18,17 +18,15 @@ import {
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
-import { requireAddress, requirePosition, requireSelection } from './manager/require-argument.js'
+import { requireAddress, requireSelection } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
-import { formatAmount } from './model/amount.js'
-import type { BalanceRecord } from './model/balance-record.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import type { SnapshotSeries } from './model/snapshot-series.js'
-import type { CurrentBalanceView, Health } from './manager/manager-answers.js'
+import type { Health } from './manager/manager-answers.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
@@ -97,7 +95,7 @@ interface Running {
  * await manager.start()
  * const balance = await manager.getCurrentBalance(1n, 'native', '0x742d…')
  */
-export class BalanceManager {
+export class BalanceManager extends BalanceQueries {
   readonly #config: BalanceManagerConfig
   readonly #logger: Logger
   readonly #environment: Environment
@@ -115,6 +113,7 @@ export class BalanceManager {
   #saved = 0
 
   constructor(options: BalanceManagerOptions) {
+    super()
     this.#config = options.config
     this.#logger = options.logger ?? silentLogger
     this.#environment = options.environment ?? realEnvironment
@@ -305,31 +304,6 @@ export class BalanceManager {
     const result = await storage.watchList.removeToken(chainId, requireAddress(token, 'token'))
     this.#watchListChanged()
     return result
-  }
-
-  /** The newest balance of a position, from the database; null when there is none yet. */
-  async getCurrentBalance(chainId: bigint, token: string, solver: string): Promise<CurrentBalanceView | null> {
-    const balance = await this.reader.currentBalance(requirePosition(chainId, token, solver))
-    return balance === null ? null : { ...balance, formatted: formatAmount(balance.balance, balance.decimals) }
-  }
-
-  /** Records of a position, newest first. */
-  async getBalanceHistory(
-    chainId: bigint,
-    token: string,
-    solver: string,
-    limit = 100,
-  ): Promise<readonly BalanceRecord[]> {
-    const page = await this.reader.history({ position: requirePosition(chainId, token, solver), limit })
-    return page?.items ?? []
-  }
-
-  /**
-   * Which blocks of a position are known, oldest first: `exact` where every change has its record, `sampled` where there
-   * may be changes without one. What lies between was not seen. Null when the position was never watched.
-   */
-  coverage(chainId: bigint, token: string, solver: string): Promise<readonly CoverageInterval[] | null> {
-    return this.reader.coverage(requirePosition(chainId, token, solver))
   }
 
   /**
