@@ -3,6 +3,7 @@ import { ChainWorker } from './chain-worker.js'
 import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
+import type { RecordReader } from './ledger/record-reader.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
@@ -18,6 +19,7 @@ import {
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
+import { answeringRecords } from './manager/record-source.js'
 import { requireAddress, requireSelection } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
@@ -219,13 +221,18 @@ export class BalanceManager extends BalanceQueries {
     return this.#parts().storage.apiKeys
   }
 
-  /** Balances and history, answered from the database. */
+  /** Newest balances, chains and coverage, answered from the database. */
   get reader(): BalanceReader {
     const { storage, workers } = this.#parts()
     return withChainState(storage.reader, (chainId) => {
       const worker = workers.find(({ chain }) => chain.chainId === chainId)
       return worker === undefined ? 'this chain is not configured any more' : worker.staleReason
     })
+  }
+
+  /** Balances over time, answered from what is stored. */
+  get records(): RecordReader {
+    return answeringRecords(this.#parts())
   }
 
   async chains(): Promise<readonly ChainSummary[]> {

@@ -15,8 +15,6 @@ import type {
 import type { CoverageKind } from '../model/chain-event.js'
 import { formatToken } from '../model/position.js'
 import type { Position } from '../model/position.js'
-import type { WireCoverageInterval } from './balance-wire.js'
-import { encodeCoverageInterval, wireCoverageIntervalSchema } from './balance-wire.js'
 import { wireAddress, wireBlockNumber, wireChainId, wireHash, wireInteger, wireTime, wireToken } from './scalars.js'
 import type { WireTokenFields } from './token-fields.js'
 import { encodeTokenFields, tokenFieldsShape } from './token-fields.js'
@@ -54,7 +52,7 @@ export interface WireBalanceStats extends WirePosition {
   readonly outflow: string
   readonly burnRatePerHour: string | null
   readonly emptyAt: string | null
-  readonly coverage: readonly WireCoverageInterval[]
+  readonly coverage: readonly WireCoverageSpan[]
 }
 
 interface WireBalancePoint {
@@ -74,12 +72,14 @@ interface WireBalanceBucket {
 
 interface WireCoverageSpan {
   readonly from: string
-  readonly to: string | null
+  readonly to: string
   readonly kind: CoverageKind
 }
 
 /** A position's balance over time as a step line. */
 export interface WireBalanceSeries extends WirePosition {
+  readonly from: string
+  readonly to: string
   readonly bucketMs: number
   readonly before: WireBalancePoint | null
   readonly items: readonly WireBalanceBucket[]
@@ -119,6 +119,16 @@ export const wirePastBalanceSchema: z.ZodType<WirePastBalance> = z
   })
   .meta({ id: 'PastBalance' })
 
+const spanSchema: z.ZodType<WireCoverageSpan> = z
+  .strictObject({
+    from: wireTime,
+    to: wireTime,
+    kind: z.enum(['exact', 'sampled']).meta({
+      description: '`exact`: every change has its record; `sampled`: there may be changes without one',
+    }),
+  })
+  .meta({ id: 'CoverageSpan' })
+
 export const wireBalanceStatsSchema: z.ZodType<WireBalanceStats> = z
   .strictObject({
     ...positionShape,
@@ -149,7 +159,7 @@ export const wireBalanceStatsSchema: z.ZodType<WireBalanceStats> = z
     emptyAt: wireTime
       .nullable()
       .meta({ description: 'When the balance is used up if it goes on falling like this; null when it does not fall' }),
-    coverage: z.array(wireCoverageIntervalSchema).meta({ description: 'What is known of the blocks in between' }),
+    coverage: z.array(spanSchema).meta({ description: 'What is known of the time in between, oldest first' }),
   })
   .meta({ id: 'BalanceStats' })
 
@@ -171,19 +181,15 @@ const bucketSchema: z.ZodType<WireBalanceBucket> = z
 export const wireBalanceSeriesSchema: z.ZodType<WireBalanceSeries> = z
   .strictObject({
     ...positionShape,
+    from: wireTime,
+    to: wireTime.meta({ description: 'At most the time of the newest processed block' }),
     bucketMs: z.int().meta({ description: 'Length of a bucket; buckets begin at multiples of it since 1970' }),
     before: pointSchema.nullable().meta({ description: 'What held when the range began; null when nothing was known' }),
     items: z.array(bucketSchema).meta({
       description: 'Oldest first; one without a record is absent, and the last balance of the one before goes on',
     }),
     coverage: z
-      .array(
-        z.strictObject({
-          from: wireTime,
-          to: wireTime.nullable().meta({ description: 'Null: up to the newest processed block' }),
-          kind: z.enum(['exact', 'sampled']),
-        }),
-      )
+      .array(spanSchema)
       .meta({ description: 'Where the line has to be interrupted is what none of these covers' }),
   })
   .meta({ id: 'BalanceSeries' })
@@ -232,13 +238,15 @@ export function encodeBalanceStats(position: Position, stats: BalanceStats): Wir
     outflow: stats.outflow.toString(),
     burnRatePerHour: text(stats.burnRatePerHour),
     emptyAt: stats.emptyAt === null ? null : stats.emptyAt.toISOString(),
-    coverage: stats.coverage.map(encodeCoverageInterval),
+    coverage: stats.coverage.map(encodeSpan),
   }
 }
 
 export function encodeBalanceSeries(position: Position, series: BalanceSeries): WireBalanceSeries {
   return {
     ...encodePosition(position),
+    from: series.from.toISOString(),
+    to: series.to.toISOString(),
     bucketMs: series.bucketMs,
     before: series.before === null ? null : encodePoint(series.before),
     items: series.buckets.map(encodeBucket),
@@ -279,7 +287,7 @@ function encodePoint({ balance, blockNumber, timestamp }: BalancePoint): WireBal
 }
 
 function encodeSpan({ from, to, kind }: CoverageSpan): WireCoverageSpan {
-  return { from: from.toISOString(), to: to === null ? null : to.toISOString(), kind }
+  return { from: from.toISOString(), to: to.toISOString(), kind }
 }
 
 function text(value: bigint | null): string | null {
