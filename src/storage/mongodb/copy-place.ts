@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-
 import type { Collection, UpdateFilter } from 'mongodb'
 
 import { asMongoDbError, serverCode } from './mongodb-errors.js'
@@ -37,7 +35,8 @@ export interface CopyProgress {
 }
 
 export interface NewCopy {
-  readonly target?: string
+  readonly target: string
+  readonly generation: bigint
   readonly log: string
   readonly seq: bigint
 }
@@ -61,11 +60,11 @@ export class CopyPlace {
    * @param before what was read; null when there was nothing
    * @returns false when somebody else was quicker
    */
-  async begin(before: PlaceDocument | null, { target, log, seq }: NewCopy): Promise<boolean> {
+  async begin(before: PlaceDocument | null, { target, generation, log, seq }: NewCopy): Promise<boolean> {
     const place: PlaceDocument = {
       _id: PLACE_ID,
-      target: before?.target ?? target ?? randomUUID(),
-      generation: (before?.generation ?? 0n) + 1n,
+      target,
+      generation,
       log,
       seq,
       mark: null,
@@ -73,8 +72,8 @@ export class CopyPlace {
       changedAt: new Date(),
     }
     if (before !== null) {
-      const { generation } = before
-      const result = await this.#run(() => this.#places.replaceOne({ _id: PLACE_ID, generation }, place))
+      const filter = { _id: PLACE_ID, generation: before.generation }
+      const result = await this.#run(() => this.#places.replaceOne(filter, place))
       return result.matchedCount === 1
     }
     return this.#run(async () => {
@@ -101,9 +100,10 @@ export class CopyPlace {
   }
 
   /** Notes how far what is gone from history is taken out; all records are copied by then. */
-  async swept({ generation }: PlaceDocument, sweptTo: string): Promise<void> {
+  async swept({ generation }: PlaceDocument, sweptTo: string, copied?: bigint): Promise<void> {
     const behind = [{ 'copying.sweptTo': null }, { 'copying.sweptTo': { $lt: sweptTo } }]
-    await this.#update({ generation, copying: { $ne: null }, $or: behind }, { 'copying.sweptTo': sweptTo })
+    const change = copied === undefined ? {} : { 'copying.copied': copied }
+    await this.#update({ generation, copying: { $ne: null }, $or: behind }, { 'copying.sweptTo': sweptTo, ...change })
   }
 
   /** Everything is copied: from now on the log is followed. */
