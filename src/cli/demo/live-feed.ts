@@ -1,6 +1,6 @@
 import type { LiveFeed as ClientFeed, WireCurrentBalance } from '../../client/index.js'
 import { createClient } from '../../client/index.js'
-import type { LiveState } from './live-state.js'
+import type { LiveState } from '../live/live-state.js'
 import { problemText } from './problem-text.js'
 
 export interface LiveFeedOptions {

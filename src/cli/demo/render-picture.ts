@@ -1,13 +1,13 @@
 import type { WireChain } from '../../api/chain-wire.js'
 import type { ChainState } from '../../index.js'
-import { ageText, countText, grouped, secondsText } from './amount-text.js'
-import { displayWidth } from './display-width.js'
-import { plainText } from './plain-text.js'
-import { renderTable } from './render-table.js'
-import type { NamedRow } from './render-table.js'
+import { ageText, countText, grouped, secondsText } from '../terminal/amount-text.js'
+import { displayWidth } from '../terminal/display-width.js'
+import { plainText } from '../terminal/plain-text.js'
+import { renderTable } from '../live/render-table.js'
+import type { NamedRow } from '../live/render-table.js'
 import type { ReporterStatus } from './reporter-status.js'
-import { fitLine, span } from './styled-line.js'
-import type { Ink, StyledLine } from './styled-line.js'
+import { fitLine, span } from '../terminal/styled-line.js'
+import type { Ink, StyledLine } from '../terminal/styled-line.js'
 
 /** Everything that the terminal shows at one moment. */
 export interface Picture {

@@ -3,7 +3,7 @@ import { createLogUpdate } from 'log-update'
 import type { DemoOutput } from './demo-output.js'
 import { renderPicture } from './render-picture.js'
 import type { Picture } from './render-picture.js'
-import { paint } from './styled-line.js'
+import { paint } from '../terminal/styled-line.js'
 
 const redrawEveryMs = 1_000
 const clearScreen = '\u001B[2J\u001B[H'

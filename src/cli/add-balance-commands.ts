@@ -1,0 +1,54 @@
+import type { Command } from 'commander'
+
+import type { ExitCode } from './exit-code.js'
+
+/** Takes the exit code of the command that ran. */
+export type Finish = (code: ExitCode) => void
+
+/** Where the answers come from: options of every command that asks. */
+export function withSource(command: Command): Command {
+  return command
+    .option('--url <url>', 'ask this service (default: TIDEMARK_URL, else the one that runs with these settings)')
+    .option('--key <secret>', 'API key of the service; better TIDEMARK_API_KEY, which other users do not see')
+    .option('--alone', 'read the database, without asking a service')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--verbose', 'say who is asked')
+}
+
+const balanceExamples = `Examples:
+  $ tidemark balance                                every balance that is watched
+  $ tidemark balance base                           on one chain, by name or id
+  $ tidemark balance ethereum USDC hot              one token of one wallet, by symbol and label
+  $ tidemark balance --solver 0x742d… --exact       all decimals
+  $ tidemark balance --json | jq -r '.[] | [.label, .tokenSymbol, .formatted] | @tsv'
+
+A balance that could not be read is unknown, never 0. Exit code 4: one of them is stale or unknown.
+`
+
+export function addBalanceCommands(program: Command, finish: Finish): void {
+  withSource(program.command('balance'))
+    .description('show the newest balances, of everything that is watched or of what is named')
+    .addHelpText('before', balanceExamples)
+    .argument('[chain]', 'chain id or name')
+    .argument('[token]', 'native, a token address, or a symbol')
+    .argument('[solver]', 'wallet address or label')
+    .option('--chain <id or name>', 'the same, by name')
+    .option('--token <token>', 'the same, by name')
+    .option('--solver <wallet>', 'the same, by name')
+    .option('--exact', 'show all decimals')
+    .option('--all', 'also what is no longer watched')
+    .option('--json', 'print one JSON list; amounts are text')
+    .action(async (chain, token, solver, options) => {
+      finish(await (await import('./balance.js')).balance(namesOf(chain, token, solver, options), options))
+    })
+}
+
+interface Names {
+  readonly chain?: string | undefined
+  readonly token?: string | undefined
+  readonly solver?: string | undefined
+}
+
+function namesOf(chain?: string, token?: string, solver?: string, options: Names = {}): Names {
+  return { chain: chain ?? options.chain, token: token ?? options.token, solver: solver ?? options.solver }
+}
