@@ -86,6 +86,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   testing: { may: ['model', 'api'] },
   client: { may: ['model', 'api'] },
   server: { may: ['index.ts', 'api', 'config'] },
+  nestjs: { may: ['index.ts', 'config', 'manager', 'server'] },
   cli: { may: ['index.ts', 'api', 'client', 'server', 'config', 'testing'] },
 }
 
