@@ -56,6 +56,7 @@ export async function startScriptedMongoDb(
 ): Promise<ScriptedMongoDb> {
   const commands: Document[] = []
   const sockets = new Set<Socket>()
+  const timers = new Set<NodeJS.Timeout>()
   let connections = 0
   const server = createServer((socket) => {
     connections += 1
@@ -97,8 +98,11 @@ export async function startScriptedMongoDb(
       if (bytes === null) socket.destroy()
       else socket.write(bytes.subarray(0, bytes.length / 2), () => socket.destroy())
     } else if (bytes !== null) {
-      const timer = setTimeout(() => socket.write(bytes), outcome.delayMs ?? 0)
-      socket.on('close', () => clearTimeout(timer))
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        socket.write(bytes)
+      }, outcome.delayMs ?? 0)
+      timers.add(timer)
     }
   }
 
@@ -113,6 +117,7 @@ export async function startScriptedMongoDb(
     },
     async close() {
       server.close()
+      for (const timer of timers) clearTimeout(timer)
       for (const socket of sockets) socket.destroy()
       await once(server, 'close')
     },
