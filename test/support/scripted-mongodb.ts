@@ -147,11 +147,12 @@ function readMessage(message: Buffer): { opCode: number; requestId: number; comm
     return { opCode, requestId, command: BSON.deserialize(documentAt(message, nameEnd + 9)) }
   }
   if (opCode !== OP_MSG) throw new Error(`expected OP_QUERY or OP_MSG, got ${opCode}`)
-  let command: Document = {}
+  const command: Document = {}
   for (let offset = HEADER_BYTES + 4; offset < message.length;) {
     const kind = message.readUInt8(offset)
     const size = message.readInt32LE(offset + 1)
-    if (kind === 0) command = { ...BSON.deserialize(documentAt(message, offset + 1)), ...command }
+    // The command itself comes first.
+    if (kind === 0) Object.assign(command, BSON.deserialize(documentAt(message, offset + 1)))
     else {
       const nameEnd = message.indexOf(0, offset + 5)
       const name = message.toString('utf8', offset + 5, nameEnd)

@@ -52,10 +52,9 @@ export class RecordQueries {
     return found === undefined ? null : fromDocument(found)
   }
 
-  /** The record nearest to a block: the newest at or below it, or the oldest at or above it. */
-  async nearestBlock(position: Position, range: BlockRange): Promise<BalanceRecord | null> {
-    const order = range.to === undefined ? 1 : -1
-    const [found] = await this.#find({ ...keyOf(position), ...blocksOf(range) }, { block: order }, 1)
+  /** The first record of some blocks. */
+  async oldest(position: Position, range: BlockRange): Promise<BalanceRecord | null> {
+    const [found] = await this.#find({ ...keyOf(position), ...blocksOf(range) }, { block: 1 }, 1)
     return found === undefined ? null : fromDocument(found)
   }
 

@@ -16,6 +16,7 @@ import type { FoldedRecord } from '../../ledger/statistics/stats-fold.js'
 import type { BalanceRecord } from '../../model/balance-record.js'
 import type { BalanceSeries, BalanceStats, PastBalance } from '../../model/balance-statistics.js'
 import type { BlockPoint } from '../../model/block.js'
+import type { TimedInterval } from '../../model/coverage.js'
 import { positionKey } from '../../model/position.js'
 import type { Position } from '../../model/position.js'
 import type { CopyWatch } from './copy-watch.js'
@@ -110,7 +111,8 @@ export class MongoDbRecordReader implements RecordReader {
   stats({ position, from, to }: StatsRequest): Promise<BalanceStats | null> {
     return this.#whileUnchanged([position], async ([coverage]) => {
       if (!isProcessed(coverage)) return null
-      const { processed, intervals } = coverage
+      const { processed } = coverage
+      const intervals = await this.#timed(position, coverage.intervals)
       const range = { from: from ?? null, to: earlier(to, processed), intervals }
       const fold = new StatsFold(range)
       const reachBack = statsReachBack(range)
@@ -122,9 +124,10 @@ export class MongoDbRecordReader implements RecordReader {
   series({ position, from, to, points }: SeriesRequest): Promise<BalanceSeries | null> {
     return this.#whileUnchanged([position], async ([coverage]) => {
       if (!isProcessed(coverage)) return null
-      const { processed, intervals } = coverage
+      const { processed } = coverage
+      const intervals = await this.#timed(position, coverage.intervals)
       const end = earlier(to, processed)
-      const first = from ?? (await this.#parts.queries.nearestBlock(position, { from: 0n }))?.timestamp ?? end
+      const first = from ?? (await this.#parts.queries.oldest(position, {}))?.timestamp ?? end
       const start = first.getTime() > end.getTime() ? end : first
       const fold = new SeriesFold({ from: start, to: end, points, intervals })
       for await (const record of this.#records(position, start, { to: end, processed })) fold.add(record)
@@ -160,12 +163,30 @@ export class MongoDbRecordReader implements RecordReader {
     const at = withinCursor(instant, processed)
     const found =
       'block' in at
-        ? await queries.nearestBlock(position, { to: at.block })
+        ? (await queries.newest(position, { to: at.block }, 1))[0]
         : await queries.nearest(position, { upTo: at.time })
-    if (found === null) return null
+    if (found === null || found === undefined) return null
     const { chainId, token, solver, decimals, symbol, name, balance, blockNumber, blockHash, timestamp } = found
-    const certainty = certaintyAt(intervals, at)
+    const certainty = certaintyAt(await this.#timed(position, intervals), at)
     return { chainId, token, solver, decimals, symbol, name, balance, certainty, blockNumber, blockHash, timestamp }
+  }
+
+  /** A bound without a time of its own has that of the nearest record within. */
+  async #timed(position: Position, intervals: readonly TimedInterval[]): Promise<readonly TimedInterval[]> {
+    const { queries } = this.#parts
+    return Promise.all(
+      intervals.map(async (interval) => {
+        const { from, to } = interval
+        const range = { from, to: to ?? undefined }
+        const first = interval.fromTime === null ? await queries.oldest(position, range) : null
+        const last = interval.toTime === null ? (await queries.newest(position, range, 1))[0] : null
+        return {
+          ...interval,
+          fromTime: interval.fromTime ?? first?.timestamp ?? null,
+          toTime: interval.toTime ?? last?.timestamp ?? null,
+        }
+      }),
+    )
   }
 
   /** The blocks between two times and two blocks; null when there is no record between them. */
