@@ -1,3 +1,5 @@
+import { hostname } from 'node:os'
+
 import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
 import type { Config } from './config/config.js'
@@ -72,6 +74,7 @@ export interface StartOptions {
   readonly databaseWaitMs?: number | undefined
 }
 
+const HOST_LENGTH_MAX = 100
 /** Work under way has this long to reach the database when the manager closes. */
 const CLOSE_TIMEOUT_MS = 10_000
 
@@ -197,9 +200,10 @@ export class BalanceManager extends BalanceQueries {
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
-      // Last, because they connect to the nodes at once, and an attempt that fails must leave nothing behind.
+      const holder = holderName(clock)
+      const { ledger: store, leases } = storage
       const workers = chains.map(
-        (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
+        (chain) => new ChainWorker({ chain, store, leases, holder, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
       return { storage, intake, upkeep, tailer, groups, workers, history }
@@ -249,19 +253,20 @@ export class BalanceManager extends BalanceQueries {
     const { storage, workers } = this.#parts()
     const progress = new Map((await storage.reader.chains()).map((chain) => [chain.chainId, chain]))
     return workers.map((worker) => {
-      const { chain, status } = worker
+      const { chain, report } = worker
       const stored = progress.get(chain.chainId)
       return {
         chainId: chain.chainId,
         name: chain.name,
-        state: status.state,
-        reason: status.reason,
-        head: status.head?.number ?? null,
+        followed: worker.followed,
+        state: report.state,
+        reason: report.reason,
+        head: report.head,
         processed: stored?.processed?.number ?? null,
         safe: stored?.finality.safe ?? null,
         finalized: stored?.finality.finalized ?? null,
         lagSeconds: lagOf(stored?.processed?.timestamp),
-        endpoints: worker.endpoints(),
+        endpoints: report.endpoints,
       }
     })
   }
@@ -395,15 +400,17 @@ export class BalanceManager extends BalanceQueries {
       database: stored === null ? 'down' : 'up',
       chains: workers.map((worker) => {
         const summary = summaries.get(worker.chain.chainId)
+        const { report } = worker
         return {
           ...worker.counters,
           chainId: worker.chain.chainId,
-          state: worker.status.state,
-          head: worker.status.head?.number ?? null,
+          followed: worker.followed,
+          state: report.state,
+          head: report.head,
           processed: summary?.processed ?? null,
           lagSeconds: summary?.lagSeconds ?? null,
-          positions: worker.positions,
-          standing: worker.standing,
+          positions: report.positions,
+          standing: report.standing,
           rpcRequests: Object.fromEntries(worker.rpcRequests),
           rpcErrors: Object.fromEntries(worker.rpcErrors),
         }
@@ -464,6 +471,12 @@ export class BalanceManager extends BalanceQueries {
     await running.storage.close()
     this.#logger.info({}, 'balance manager closed')
   }
+}
+
+/** This process as holder of leases: no other one has its name, and no earlier one had. */
+function holderName(clock: Clock): string {
+  const lot = Math.floor(clock.random() * 2 ** 48)
+  return `${hostname().slice(0, HOST_LENGTH_MAX)}:${process.pid}:${lot.toString(16)}`
 }
 
 function throwIfClosed(signal: AbortSignal): void {

@@ -22,6 +22,7 @@ export const errorStatus = {
   internal: 500,
   overloaded: 503,
   storage_unavailable: 503,
+  records_behind: 503,
   unavailable: 503,
   not_ready: 503,
   closed: 503,
