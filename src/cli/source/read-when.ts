@@ -21,7 +21,7 @@ const isoTime = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2
  *
  * @throws {ConfigurationError} names the option, what was expected and what came.
  */
-export function readWhen(option: string, text: string, nowMs = Date.now()): When {
+export function readWhen(option: string, text: string, nowMs: number = Date.now()): When {
   if (/^\d{1,18}$/.test(text)) return { block: BigInt(text).toString() }
   const ago = /^-?(\d{1,6})([smhdw])$/.exec(text)
   const unitMs = unitsMs[ago?.[2] ?? '']
@@ -40,7 +40,7 @@ function isDay(text: string): boolean {
 }
 
 /** @throws {ConfigurationError} */
-export function readTime(option: string, text: string, nowMs = Date.now()): Date {
+export function readTime(option: string, text: string, nowMs: number = Date.now()): Date {
   const when = readWhen(option, text, nowMs)
   if ('time' in when) return when.time
   throw new ConfigurationError(`${option}: expected a time such as 2026-01-31 or 24h, got ${quoted(text)}`)
@@ -49,7 +49,7 @@ export function readTime(option: string, text: string, nowMs = Date.now()): Date
 /** The bounds of a range, each a block or a time. @throws {ConfigurationError} */
 export function readRange(
   { from, to }: { readonly from?: string | undefined; readonly to?: string | undefined },
-  nowMs = Date.now(),
+  nowMs: number = Date.now(),
 ): { readonly from?: Date; readonly to?: Date; readonly fromBlock?: string; readonly toBlock?: string } {
   const first = from === undefined ? null : readWhen('--from', from, nowMs)
   const last = to === undefined ? null : readWhen('--to', to, nowMs)
