@@ -28,6 +28,7 @@ A balance that could not be read is unknown, never 0. Exit code 4: one of them i
 export function addBalanceCommands(program: Command, finish: Finish): void {
   addBalanceCommand(program, finish)
   addHistoryCommand(program, finish)
+  addWatchCommand(program, finish)
 }
 
 function addBalanceCommand(program: Command, finish: Finish): void {
@@ -64,6 +65,25 @@ function addHistoryCommand(program: Command, finish: Finish): void {
     .option('--json', 'print one JSON list; with --all one record per line')
     .action(async (chain, token, solver, options) => {
       finish(await (await import('./history.js')).history(namesOf(chain, token, solver, options), options))
+    })
+}
+
+const watchExamples = `Examples:
+  $ tidemark watch                                  a table that stays up to date
+  $ tidemark watch base USDC
+  $ tidemark watch --solver hot | tee changes.log   one line for each change
+  $ tidemark watch --json | jq 'select(.event == "balance:updated")'
+
+Ctrl-C ends it. A lost connection comes back by itself, and nothing is left out.
+`
+
+function addWatchCommand(program: Command, finish: Finish): void {
+  withPosition(withSource(program.command('watch')))
+    .description('show balances as they change')
+    .addHelpText('before', watchExamples)
+    .option('--json', 'print one JSON object for each change')
+    .action(async (chain, token, solver, options) => {
+      finish(await (await import('./watch.js')).watch(namesOf(chain, token, solver, options), options))
     })
 }
 
