@@ -8,6 +8,7 @@ import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, VerifyHistoryOptions } from './history-keeper.js'
+import { ConsumerGroups } from './manager/consumer-groups.js'
 import {
   InvalidArgumentError,
   NotReadyError,
@@ -85,6 +86,7 @@ interface Running {
   readonly intake: SnapshotIntake
   readonly upkeep: UpkeepWorker
   readonly tailer: EventTailer
+  readonly groups: ConsumerGroups
   readonly workers: readonly ChainWorker[]
   readonly history: HistoryKeeper
 }
@@ -181,6 +183,14 @@ export class BalanceManager {
         snapshotRetentionDays: this.#config.snapshotRetentionDays ?? 0,
         eventRetentionDays: this.#config.eventRetentionDays ?? 0,
       })
+      const groups = new ConsumerGroups({
+        consumers: storage.consumers,
+        leases: storage.leases,
+        log: storage.events,
+        tailer,
+        clock,
+        logger: logger.child({ component: 'events' }),
+      })
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -191,7 +201,7 @@ export class BalanceManager {
         (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
-      return { storage, intake, upkeep, tailer, workers, history }
+      return { storage, intake, upkeep, tailer, groups, workers, history }
     } catch (error) {
       await storage.close()
       throw error
@@ -463,6 +473,7 @@ export class BalanceManager {
     if (running === null) return
     // What still waits for a database that does not answer is cut off: it was not acknowledged.
     const callOff = this.#environment.clock.schedule(CLOSE_TIMEOUT_MS, () => void running.storage.close())
+    await running.groups.close()
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.upkeep.close()

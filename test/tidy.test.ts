@@ -17,6 +17,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   api: { may: ['model'] },
   events: { may: ['model'] },
   chain: { may: ['model'] },
+  leases: { may: ['model'] },
   ledger: { may: ['model', 'events'] },
   snapshots: { may: ['model', 'events'] },
   storage: {
@@ -24,8 +25,10 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     ports: [
       'access/api-key.ts',
       'access/api-key-store.ts',
+      'events/consumer-store.ts',
       'events/event-codec.ts',
       'events/event-log.ts',
+      'leases/lease-store.ts',
       'ledger/balance-reader.ts',
       'ledger/ledger-store.ts',
       'ledger/watch-list-store.ts',
@@ -39,9 +42,9 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
+  'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
+  manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
   'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
-  'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
-  manager: { may: ['model', 'events', 'ledger', 'storage', 'chain-worker.ts'] },
   'balance-manager.ts': {
     may: [
       'manager',
@@ -50,6 +53,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'config',
       'events',
       'chain',
+      'leases',
       'ledger',
       'snapshots',
       'storage',
@@ -64,6 +68,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'config',
       'events',
       'chain',
+      'leases',
       'ledger',
       'snapshots',
       'storage',

@@ -1,3 +1,5 @@
+import { RetryableError } from '../model/errors.js'
+
 /** The right to do a piece of work that only one process at a time may do. */
 export interface Lease {
   /** What it is for, such as `chain:1` or `consumer:default`. */
@@ -9,6 +11,14 @@ export interface Lease {
    * is refused.
    */
   readonly epoch: bigint
+}
+
+/**
+ * A lease was not renewed in time, or another process has it. What was about to be written under it was not written, and
+ * the work has to stop.
+ */
+export class LeaseLostError extends RetryableError {
+  readonly code = 'lease_lost'
 }
 
 /** Leases in the database, by the database's clock: processes need not agree on the time. */

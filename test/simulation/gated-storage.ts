@@ -50,7 +50,8 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { ledger, watchList, reader, events, snapshots, snapshotReader, snapshotUpkeep, apiKeys } = this.#storage
+    const { ledger, watchList, reader, events, leases, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
+      this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
@@ -58,10 +59,12 @@ export class GatedDatabase {
       watchList: gate(watchList, 'watchList'),
       reader: gate(reader, 'reader'),
       events: this.#gateEvents(owner, gate(events, 'events')),
+      consumers: gate(consumers, 'consumers'),
       snapshots: gate(snapshots, 'snapshots'),
       snapshotReader: gate(snapshotReader, 'snapshotReader'),
       snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
       apiKeys: gate(apiKeys, 'apiKeys'),
+      leases: gate(leases, 'leases'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }
