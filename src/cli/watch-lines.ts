@@ -110,25 +110,29 @@ function linesOf(event: Told, options: WatchViewOptions): string[] {
       const amounts = `${changeText(BigInt(payload.changeAmount), decimals)} → ${amountText(BigInt(payload.newBalance), decimals)}`
       const transaction = payload.transactionHashes[0] ?? payload.cause
       const time = timeText(payload.timestamp)
-      return [line(time, nameOf(payload, options), amounts, blockText(payload.blockNumber), transaction)]
+      return [joined(time, nameOf(payload, options), amounts, blockText(payload.blockNumber), transaction)]
     }
     case 'position:started': {
       const { payload } = event
       const amount = amountText(BigInt(payload.balance), payload.decimals ?? null)
       const time = timeText(payload.timestamp)
-      return [line(time, nameOf(payload, options), `first seen: ${amount}`, blockText(payload.blockNumber))]
+      return [joined(time, nameOf(payload, options), `first seen: ${amount}`, blockText(payload.blockNumber))]
     }
     case 'balance:reverted': {
       const above = `blocks above ${grouped(BigInt(event.payload.ancestor.blockNumber))} were taken back`
       return event.payload.items
         .filter(({ position }) => isSelected(position, options.selection))
-        .map(({ position }) => line(now(), nameOf(position, options), above))
+        .map(({ position }) => joined(now(), nameOf(position, options), above))
     }
     case 'history:extended': {
       const { payload } = event
       const blocks = `history of blocks ${grouped(BigInt(payload.fromBlock))} to ${grouped(BigInt(payload.toBlock))}`
       return [
-        line(now(), nameOf(payload, options), `${blocks}: ${payload.added} records added, ${payload.removed} removed`),
+        joined(
+          now(),
+          nameOf(payload, options),
+          `${blocks}: ${payload.added} records added, ${payload.removed} removed`,
+        ),
       ]
     }
   }
@@ -156,6 +160,6 @@ function now(): string {
   return timeText(new Date().toISOString())
 }
 
-function line(...parts: readonly string[]): string {
+function joined(...parts: readonly string[]): string {
   return plainText(parts.join('  '), Number.POSITIVE_INFINITY)
 }

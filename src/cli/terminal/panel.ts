@@ -39,8 +39,9 @@ export class Panel {
 
   draw(): void {
     if (this.#render === null) return
-    const { columns = 80, rows = 24 } = this.#stream
-    this.#update(paint(this.#render({ columns, rows }), this.#colours))
+    // A terminal that does not know its size says 0.
+    const size = { columns: this.#stream.columns || 80, rows: this.#stream.rows || 24 }
+    this.#update(paint(this.#render(size), this.#colours))
   }
 
   /** Leaves the last lines standing. */
