@@ -12,6 +12,8 @@ import type { WatchView, WatchViewOptions } from './watch-view.js'
 export interface WatchScreenOptions extends WatchViewOptions {
   readonly source: Pick<BalanceSource, 'name'>
   readonly colours: boolean
+  /** Positions that should have a balance. */
+  readonly watched: number
 }
 
 /** Lines above and below the table, and one for the cursor. */
@@ -23,7 +25,7 @@ const TEXT_COLUMNS = 200
 
 /** A table on the terminal that stays up to date. */
 export function watchScreen(options: WatchScreenOptions): WatchView {
-  const { source, state, colours } = options
+  const { source, state, colours, watched } = options
   const panel = new Panel(process.stdout, colours)
   let problem: { readonly text: string; readonly atMs: number } | null = null
 
@@ -37,7 +39,9 @@ export function watchScreen(options: WatchScreenOptions): WatchView {
       [],
       ...renderTable({ rows: shown, nowMs, columns, maxLines }),
       [
-        span(`${countText(shown.length, 'balance')}, ${countText(state.changes, 'change')}; Ctrl-C ends it`, 'quiet'),
+        span(`${countText(shown.length, 'balance')}, ${countText(state.changes, 'change')}`, 'quiet'),
+        span(watched > shown.length ? `, ${watched - shown.length} unknown` : '', 'warning'),
+        span('; Ctrl-C ends it', 'quiet'),
         span(recent === '' ? '' : `  ${recent}`, 'warning'),
       ],
     ]
