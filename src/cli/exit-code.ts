@@ -23,7 +23,14 @@ const usageCodes = new Set([
   'wrong_genesis',
   'api_key_name_taken',
   'too_many_api_keys',
+  'database_moved',
+  'target_not_empty',
+  'backup_unsupported',
 ])
+
+const lockedCodes = new Set(['data_directory_locked', 'database_in_use'])
+/** Data was compared, and is not what it should be. */
+const failedCheckCodes = new Set(['transfer_mismatch', 'backup_damaged'])
 
 const unreachableCodes = new Set([
   'database_unavailable',
@@ -38,7 +45,8 @@ const unreachableCodes = new Set([
 export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof TidemarkError)) return exitCodes.unexpected
   if (error instanceof ConfigurationError || usageCodes.has(error.code)) return exitCodes.usage
-  if (error.code === 'data_directory_locked') return exitCodes.locked
+  if (lockedCodes.has(error.code)) return exitCodes.locked
+  if (failedCheckCodes.has(error.code)) return exitCodes.checkFailed
   if (unreachableCodes.has(error.code)) return exitCodes.unreachable
   return exitCodes.unexpected
 }
