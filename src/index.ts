@@ -91,3 +91,10 @@ export type { BookName, SeriesBucket, SeriesValue, SnapshotSeries } from './mode
 export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
 export { migrateDatabase } from './storage/postgres/migrate-database.js'
+export { moveDatabase, undoMove } from './storage/postgres/transfer/move-database.js'
+export type {
+  MovedTable,
+  MoveOptions,
+  MoveReport,
+  TransferProgress,
+} from './storage/postgres/transfer/move-database.js'
