@@ -149,8 +149,7 @@ export async function openCopier(fixture: StoreFixture, url: string, options: Co
     async catchUp() {
       while ((await takeStep()) === 'more');
     },
-    consumer: (mayWork = () => true) =>
-      new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork }),
+    consumer: (mayWork = () => true) => new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork }),
     close: () => connection.close(),
   }
 }

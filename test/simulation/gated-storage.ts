@@ -50,8 +50,19 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { ledger, watchList, reader, events, leases, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
-      this.#storage
+    const {
+      ledger,
+      watchList,
+      reader,
+      events,
+      leases,
+      consumers,
+      snapshots,
+      snapshotReader,
+      snapshotUpkeep,
+      apiKeys,
+      recordSource,
+    } = this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
@@ -65,6 +76,7 @@ export class GatedDatabase {
       snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
       apiKeys: gate(apiKeys, 'apiKeys'),
       leases: gate(leases, 'leases'),
+      recordSource: gate(recordSource, 'recordSource'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }
