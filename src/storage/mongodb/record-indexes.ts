@@ -3,7 +3,7 @@ import type { Collection, IndexDescription } from 'mongodb'
 import { MongoDbForeignError, asMongoDbError, serverCode } from './mongodb-errors.js'
 import type { StoredDocument } from './record-document.js'
 
-/** The documented four, and one in which blocks are in the order of their numbers. */
+/** The documented four, and two of ours: in the order of block numbers, and of times. */
 const indexes: readonly (IndexDescription & { readonly name: string })[] = [
   {
     name: 'chainId_1_tokenAddress_1_solverAddress_1_blockNumber_1',
@@ -16,6 +16,10 @@ const indexes: readonly (IndexDescription & { readonly name: string })[] = [
   {
     name: 'chainId_1_tokenAddress_1_solverAddress_1_block_-1',
     key: { chainId: 1, tokenAddress: 1, solverAddress: 1, block: -1 },
+  },
+  {
+    name: 'chainId_1_tokenAddress_1_solverAddress_1_timestamp_-1_block_-1',
+    key: { chainId: 1, tokenAddress: 1, solverAddress: 1, timestamp: -1, block: -1 },
   },
 ]
 
