@@ -50,8 +50,8 @@ export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbC
   const place = new CopyPlace(connection.places)
   const carrier = new RecordCarrier({ source, records, place, clock, batchSize })
   const step = new CopyStep({ source, records, place, carrier, clock, logger })
-  const mayWork = (): boolean => keeper.lease !== null
-  const consumer = new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork })
+  let isHolder = false
+  const consumer = new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork: () => isHolder })
   const keeper = new LeaseKeeper({
     name: LEASE_NAME,
     holder: `${process.pid}-${randomUUID()}`,
@@ -59,8 +59,10 @@ export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbC
     clock,
     logger,
     work: async (_lease, signal) => {
+      isHolder = true
       consumer.wake()
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      isHolder = false
     },
   })
   const unsubscribe = tailer.subscribe((event) => {
