@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 
+import { makeIndexes } from '../../src/storage/mongodb/record-indexes.js'
 import type { RecordSource } from '../../src/storage/mongodb/record-source.js'
 import { LeapableClock } from '../support/leapable-clock.js'
 import { longTimeoutMs, times } from '../support/long.js'
@@ -51,6 +52,7 @@ describeOnMongoDb('records in MongoDB come to those of PostgreSQL', {}, (engine)
   /** As if the whole log were still to be read, with nothing copied before. */
   async function replayFromStart(copier: Copier): Promise<void> {
     const { log } = await copier.source.place()
+    await makeIndexes(copier.connection.records)
     await copier.place.begin(null, { target: 'replay', generation: 1n, log, seq: 0n })
     const place = await copier.place.read()
     if (place === null) throw new Error('the place was stored')
