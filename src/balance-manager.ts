@@ -5,11 +5,12 @@ import { ChainWorker } from './chain-worker.js'
 import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
-import type { CoverageInterval } from './model/coverage.js'
+import type { RecordReader } from './ledger/record-reader.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, VerifyHistoryOptions } from './history-keeper.js'
+import { BalanceQueries } from './manager/balance-queries.js'
 import { ConsumerGroups } from './manager/consumer-groups.js'
 import {
   InvalidArgumentError,
@@ -21,22 +22,23 @@ import {
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
-import { requireAddress, requirePosition, requireSelection } from './manager/require-argument.js'
+import { answeringRecords } from './manager/record-source.js'
+import { requireAddress, requireSelection } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
-import { formatAmount } from './model/amount.js'
-import type { BalanceRecord } from './model/balance-record.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import type { SnapshotSeries } from './model/snapshot-series.js'
-import type { CurrentBalanceView, Health } from './manager/manager-answers.js'
+import type { Health } from './manager/manager-answers.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { silentLogger } from './model/logger.js'
+import { openMongoDbCopy } from './open-mongodb.js'
+import type { MongoDbCopy } from './open-mongodb.js'
 import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 import type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
@@ -49,7 +51,7 @@ import type { Storage } from './storage/postgres/postgres-storage.js'
 
 /** The part of the configuration that the core needs; what belongs to the server is left out. */
 export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'> &
-  Partial<Pick<Config, 'snapshotRetentionDays' | 'eventRetentionDays'>>
+  Partial<Pick<Config, 'snapshotRetentionDays' | 'eventRetentionDays' | 'mongodbUrl' | 'mongodbBatchSize'>>
 
 /** What the manager stands on, so that a simulation can put another world under it. */
 export interface Environment {
@@ -90,6 +92,8 @@ interface Running {
   readonly upkeep: UpkeepWorker
   readonly tailer: EventTailer
   readonly groups: ConsumerGroups
+  /** Null when none is configured. */
+  readonly mongodb: MongoDbCopy | null
   readonly workers: readonly ChainWorker[]
   readonly history: HistoryKeeper
 }
@@ -102,7 +106,7 @@ interface Running {
  * await manager.start()
  * const balance = await manager.getCurrentBalance(1n, 'native', '0x742d…')
  */
-export class BalanceManager {
+export class BalanceManager extends BalanceQueries {
   readonly #config: BalanceManagerConfig
   readonly #logger: Logger
   readonly #environment: Environment
@@ -120,6 +124,7 @@ export class BalanceManager {
   #saved = 0
 
   constructor(options: BalanceManagerOptions) {
+    super()
     this.#config = options.config
     this.#logger = options.logger ?? silentLogger
     this.#environment = options.environment ?? realEnvironment
@@ -154,6 +159,7 @@ export class BalanceManager {
       this.#settleStart()
     }
     this.#running.upkeep.start()
+    this.#running.mongodb?.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
@@ -194,6 +200,7 @@ export class BalanceManager {
         clock,
         logger: logger.child({ component: 'events' }),
       })
+      const mongodb = await this.#openMongoDb(storage, tailer)
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -205,13 +212,24 @@ export class BalanceManager {
         (chain) => new ChainWorker({ chain, store, leases, holder, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
-      return { storage, intake, upkeep, tailer, groups, workers, history }
+      return { storage, intake, upkeep, tailer, groups, mongodb, workers, history }
     } catch (error) {
       await storage.close()
       throw error
     } finally {
       signal.removeEventListener('abort', stop)
     }
+  }
+
+  async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
+    const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
+    const { recordSource: source, leases } = storage
+    if (mongodbUrl === null) {
+      await source.forgetCopies()
+      return null
+    }
+    const { clock } = this.#environment
+    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, leases, tailer, clock, logger: this.#logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */
@@ -234,13 +252,18 @@ export class BalanceManager {
     return this.#parts().storage.apiKeys
   }
 
-  /** Balances and history, answered from the database. */
+  /** Newest balances, chains and coverage, answered from the database. */
   get reader(): BalanceReader {
     const { storage, workers } = this.#parts()
     return withChainState(storage.reader, (chainId) => {
       const worker = workers.find(({ chain }) => chain.chainId === chainId)
       return worker === undefined ? 'this chain is not configured any more' : worker.staleReason
     })
+  }
+
+  /** Balances over time, answered from what is stored. */
+  get records(): RecordReader {
+    return answeringRecords(this.#parts())
   }
 
   async chains(): Promise<readonly ChainSummary[]> {
@@ -322,31 +345,6 @@ export class BalanceManager {
     return result
   }
 
-  /** The newest balance of a position, from the database; null when there is none yet. */
-  async getCurrentBalance(chainId: bigint, token: string, solver: string): Promise<CurrentBalanceView | null> {
-    const balance = await this.reader.currentBalance(requirePosition(chainId, token, solver))
-    return balance === null ? null : { ...balance, formatted: formatAmount(balance.balance, balance.decimals) }
-  }
-
-  /** Records of a position, newest first. */
-  async getBalanceHistory(
-    chainId: bigint,
-    token: string,
-    solver: string,
-    limit = 100,
-  ): Promise<readonly BalanceRecord[]> {
-    const page = await this.reader.history({ position: requirePosition(chainId, token, solver), limit })
-    return page?.items ?? []
-  }
-
-  /**
-   * Which blocks of a position are known, oldest first: `exact` where every change has its record, `sampled` where there
-   * may be changes without one. What lies between was not seen. Null when the position was never watched.
-   */
-  coverage(chainId: bigint, token: string, solver: string): Promise<readonly CoverageInterval[] | null> {
-    return this.reader.coverage(requirePosition(chainId, token, solver))
-  }
-
   /**
    * Fills in history that was missed, as far back as the endpoints can serve it. What is stored already is not searched
    * again, so a run that was broken off goes on where it was.
@@ -401,15 +399,17 @@ export class BalanceManager {
   /** Known within seconds, whatever the database does. */
   async health(): Promise<Health> {
     try {
-      await this.#parts().storage.ping()
-      return { database: 'up', reason: null }
+      const { storage, mongodb } = this.#parts()
+      await storage.ping()
+      const copy = mongodb === null ? {} : { mongodb: await mongodb.health() }
+      return { database: 'up', reason: null, ...copy }
     } catch (error) {
       return { database: 'down', reason: reasonOf(error), error }
     }
   }
 
   async metrics(): Promise<ManagerMetrics> {
-    const { workers, intake, tailer } = this.#parts()
+    const { workers, intake, tailer, mongodb } = this.#parts()
     const stored = await this.chains().catch((error: unknown) => {
       if (error instanceof DatabaseUnavailableError) return null
       throw error
@@ -436,6 +436,7 @@ export class BalanceManager {
       }),
       snapshots: { saved: this.#saved, queued: intake.queued },
       events: { seq: tailer.seq },
+      mongodb: stored === null ? null : ((await mongodb?.metrics()) ?? null),
     }
   }
 
@@ -484,6 +485,7 @@ export class BalanceManager {
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.upkeep.close()
+    await running.mongodb?.close()
     await running.tailer.close()
     callOff()
     this.#running = null
