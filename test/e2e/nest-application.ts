@@ -80,10 +80,13 @@ async function runApplication(folder: string, env: Readonly<Record<string, strin
   })
   void exit.then(() => (ended = true))
   await until(
-    'the application listens',
-    () => {
+    'the application answers',
+    async () => {
       if (ended) throw new Error(`the application ended instead of listening:\n${output.slice(-4000)}`)
-      return output.includes('Nest application successfully started')
+      return fetch(`${url}/changes`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
     },
     60_000,
   )
