@@ -35,19 +35,11 @@ export function whyNoGeth(): string | null {
 export async function startGeth(ports: { readonly http: number; readonly ws: number }): Promise<Geth> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-geth-'))
   const args = [
-    ...['--dev', '--dev.period', '1', '--datadir', join(folder, 'data'), '--ipcdisable', '--port', '0'],
-    ...[
-      '--http',
-      '--http.addr',
-      '127.0.0.1',
-      '--http.port',
-      `${ports.http}`,
-      '--http.api',
-      'eth,net,web3,debug,txpool',
-    ],
-    ...['--ws', '--ws.addr', '127.0.0.1', '--ws.port', `${ports.ws}`, '--ws.api', 'eth,net'],
-    ...['--authrpc.port', '0', '--nodiscover', '--maxpeers', '0', '--verbosity', '2'],
-  ]
+    `--dev --dev.period 1 --datadir ${join(folder, 'data')} --ipcdisable --port 0 --nodiscover --maxpeers 0`,
+    `--http --http.addr 127.0.0.1 --http.port ${ports.http} --http.api eth,net,web3,debug,txpool`,
+    `--ws --ws.addr 127.0.0.1 --ws.port ${ports.ws} --ws.api eth,net`,
+    '--authrpc.port 0 --verbosity 2',
+  ].flatMap((line) => line.split(' '))
   // The guard ends geth and removes its folder when this process ends, however it does.
   const guard = spawn(process.execPath, ['-e', anvilGuardProgram, folder, `${STOP_GRACE_MS}`, gethBinary(), ...args], {
     cwd: folder,

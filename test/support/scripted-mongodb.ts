@@ -56,6 +56,7 @@ export async function startScriptedMongoDb(
 ): Promise<ScriptedMongoDb> {
   const commands: Document[] = []
   const sockets = new Set<Socket>()
+  const timers = new Set<NodeJS.Timeout>()
   let connections = 0
   const server = createServer((socket) => {
     connections += 1
@@ -97,8 +98,11 @@ export async function startScriptedMongoDb(
       if (bytes === null) socket.destroy()
       else socket.write(bytes.subarray(0, bytes.length / 2), () => socket.destroy())
     } else if (bytes !== null) {
-      const timer = setTimeout(() => socket.write(bytes), outcome.delayMs ?? 0)
-      socket.on('close', () => clearTimeout(timer))
+      const timer = setTimeout(() => {
+        timers.delete(timer)
+        socket.write(bytes)
+      }, outcome.delayMs ?? 0)
+      timers.add(timer)
     }
   }
 
@@ -113,6 +117,7 @@ export async function startScriptedMongoDb(
     },
     async close() {
       server.close()
+      for (const timer of timers) clearTimeout(timer)
       for (const socket of sockets) socket.destroy()
       await once(server, 'close')
     },
@@ -142,11 +147,12 @@ function readMessage(message: Buffer): { opCode: number; requestId: number; comm
     return { opCode, requestId, command: BSON.deserialize(documentAt(message, nameEnd + 9)) }
   }
   if (opCode !== OP_MSG) throw new Error(`expected OP_QUERY or OP_MSG, got ${opCode}`)
-  let command: Document = {}
+  const command: Document = {}
   for (let offset = HEADER_BYTES + 4; offset < message.length;) {
     const kind = message.readUInt8(offset)
     const size = message.readInt32LE(offset + 1)
-    if (kind === 0) command = { ...BSON.deserialize(documentAt(message, offset + 1)), ...command }
+    // The command itself comes first.
+    if (kind === 0) Object.assign(command, BSON.deserialize(documentAt(message, offset + 1)))
     else {
       const nameEnd = message.indexOf(0, offset + 5)
       const name = message.toString('utf8', offset + 5, nameEnd)

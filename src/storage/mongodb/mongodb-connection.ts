@@ -1,7 +1,10 @@
+import type * as Driver from 'mongodb'
 import type { Collection, Db, MongoClient, MongoClientOptions } from 'mongodb'
 
 import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import { PLACE_COLLECTION } from './copy-place.js'
+import type { PlaceDocument } from './copy-place.js'
 import { RECORD_COLLECTION } from './record-document.js'
 import type { StoredDocument } from './record-document.js'
 
@@ -26,6 +29,8 @@ export interface MongoDbSettings {
 export interface MongoDbConnection {
   readonly database: Db
   readonly records: Collection<StoredDocument>
+  /** How far the copy is. */
+  readonly places: Collection<PlaceDocument>
   /** The name of the database. */
   readonly name: string
   close(): Promise<void>
@@ -55,7 +60,8 @@ export async function openMongoDb(settings: MongoDbSettings, logger: Logger): Pr
   let closing: Promise<void> | null = null
   return {
     database,
-    records: database.collection<StoredDocument>(RECORD_COLLECTION),
+    records: database.collection<StoredDocument>(RECORD_COLLECTION, { readPreference: 'primary' }),
+    places: database.collection<PlaceDocument>(PLACE_COLLECTION, { readPreference: 'primary' }),
     name,
     close: () => (closing ??= client.close(true)),
   }
@@ -88,7 +94,7 @@ function optionsFor(url: string): MongoClientOptions {
   return { ...Object.fromEntries(chosen), useBigInt64: true }
 }
 
-async function loadDriver(): Promise<typeof import('mongodb')> {
+async function loadDriver(): Promise<typeof Driver> {
   try {
     return await import('mongodb')
   } catch (error) {

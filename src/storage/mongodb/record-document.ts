@@ -71,10 +71,11 @@ export interface RecordKey {
 }
 
 /** Prefix of the `chainId` of a document that is no record. */
-export const REMOVED_PREFIX = 'reverted:'
+const REMOVED_PREFIX = 'reverted:'
 
-export function isRemoved(document: { readonly chainId: string }): boolean {
-  return document.chainId.startsWith(REMOVED_PREFIX)
+/** What somebody else wrote may lack the field. */
+export function isRemoved({ chainId }: { readonly chainId?: unknown }): boolean {
+  return typeof chainId !== 'string' || chainId.startsWith(REMOVED_PREFIX)
 }
 
 /** `chainId:token:solver:block`, in lower case, the block with leading zeros. */
@@ -105,6 +106,10 @@ export function versionOf(generation: bigint, seq: bigint): bigint {
     throw new Error(`invariant: generation and seq fit into a version, got ${generation} and ${seq}`)
   }
   return (generation << SEQ_BITS) | seq
+}
+
+export function generationOf(version: bigint): bigint {
+  return version >> SEQ_BITS
 }
 
 export function toDocument(record: BalanceRecord, version: bigint): RecordDocument {

@@ -16,7 +16,7 @@ import type { DatabaseSettings } from './connect-database.js'
 import { PostgresConsumerStore } from './event-consumers.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
-import { PostgresLeaseStore } from './lease-store.js'
+import { PostgresLeaseStore, freeLeases } from './lease-store.js'
 import { migrate } from './migrate.js'
 import { ReadingLane } from './reading-lane.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
@@ -55,7 +55,11 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
   const connection = await connectDatabase(settings, logger)
   const { database } = connection
   try {
-    await unlessAborted(settings.signal, database, () => migrate(database, logger))
+    await unlessAborted(settings.signal, database, async () => {
+      await migrate(database, logger)
+      // An embedded server has one owner, so what a crash left need not run out first.
+      if (settings.databaseUrl === null) await freeLeases(database)
+    })
   } catch (error) {
     await connection.close()
     throw error
