@@ -54,6 +54,7 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
+    const { records, coverage } = this.#storage
     const { ledger, watchList, reader, events, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
       this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
@@ -62,6 +63,8 @@ export class GatedDatabase {
       ledger: this.#gateLedger(owner, ledger),
       watchList: gate(watchList, 'watchList'),
       reader: gate(reader, 'reader'),
+      records,
+      coverage,
       events: this.#gateEvents(owner, gate(events, 'events')),
       consumers: gate(consumers, 'consumers'),
       snapshots: gate(snapshots, 'snapshots'),
