@@ -8,7 +8,12 @@ import { formatToken } from '../../src/model/position.js'
 import { balancesAt, createWorld, hostileNameToken, revertingToken, startAnvil } from '../../src/testing/index.js'
 import { createRpc } from '../../src/testing/rpc.js'
 import type { Anvil, World } from '../../src/testing/index.js'
-import type { WireBalanceRecord, WireCurrentBalance } from '../../src/client/index.js'
+import type {
+  WireBalanceRecord,
+  WireBalanceSeries,
+  WireCurrentBalance,
+  WirePastBalance,
+} from '../../src/client/index.js'
 import { deploy, mineActivity } from '../integration/chain-fixture.js'
 import { temporaryFolder } from '../support/service.js'
 import { createTestDatabase } from '../support/test-database.js'
@@ -16,12 +21,14 @@ import type { TestDatabase } from '../support/test-database.js'
 import { until } from '../support/until.js'
 import { createService } from './chain-service.js'
 import type { ServiceUnderTest } from './chain-service.js'
-import { expectedRecords, plain } from './chain-truth.js'
+import { expectedRecords, headerAt, plain } from './chain-truth.js'
 import { commandLine, runIntoHead } from './command-line.js'
 import type { CommandLine } from './command-line.js'
 
 type ShownBalance = WireCurrentBalance & { readonly label: string | null; readonly chainName: string }
 type UnknownBalance = Pick<ShownBalance, 'tokenAddress' | 'solverAddress' | 'staleReason'> & { readonly balance: null }
+
+type PastBalance = Omit<WirePastBalance, 'balance'> & { readonly balance: string | null }
 
 let anvil: Anvil
 let world: World
@@ -266,6 +273,89 @@ describe('tidemark history', () => {
     const { code, out, told } = await runIntoHead(args, 1, { cwd: folder, env: { TIDEMARK_URL: service.url } })
     expect([code, told]).toEqual([0, ''])
     expect(() => JSON.parse(out.split('\n')[0] ?? '') as unknown).not.toThrow()
+  })
+})
+
+describe('tidemark over time', () => {
+  it('tells what each position held at a block or time, and what was not known by then as unknown', async () => {
+    const [block, earlier] = [first + 20n, first + 7n]
+    const { timestamp } = await headerAt(anvil.rpcUrl, earlier)
+    for (const [at, then, chainNamed] of [
+      [String(block), block, [chain]],
+      [timestamp, earlier, []],
+    ] as const) {
+      const truth = await balancesAt(anvil.rpcUrl, world.positions, then)
+      const [served, stored] = await Promise.all(
+        both().map(([, command]) => command.json<PastBalance[]>(['balance', ...chainNamed, '--at', at])),
+      )
+      expect(stored).toEqual(served)
+      const told = new Map(served?.map((item) => [`${item.tokenAddress}/${item.solverAddress}`, item]))
+      for (const [index, { token, solver }] of world.positions.entries()) {
+        const shown = told.get(`${formatToken(token)}/${toChecksumAddress(solver)}`)
+        expect(shown).toMatchObject({ balance: String(truth[index]), certainty: 'exact' })
+      }
+      expect(told.get(`${unreadable}/${toChecksumAddress(solverAt(0))}`)).toMatchObject({
+        balance: null,
+        certainty: null,
+      })
+    }
+    const { code, out, told } = await alone.run(['balance', chain, 'native', '--at', String(first - 1n)])
+    expect([code, told]).toEqual([4, '2 balances of 2 not known exactly as of then.\n'])
+    expect(out).toMatch(/^SOLVER WALLET .*\n(.* unknown .* nothing was known by then\n){2}$/)
+  })
+
+  it('works out statistics and steps as the chain gives them, by the service and alone alike', async () => {
+    const position = { token: 'native', solver: solverAt(0) } as const
+    const records = await expectedRecords(anvil.rpcUrl, [position], [first, head])
+    const balances = records.map(({ balance }) => balance)
+    const steps = balances.slice(1).map((balance, index) => balance - (balances[index] ?? 0n))
+    const sum = (amounts: readonly bigint[]): bigint => amounts.reduce((total, amount) => total + amount, 0n)
+    const largest = (amounts: readonly bigint[]): bigint => amounts.reduce((one, other) => (one > other ? one : other))
+    const expected = {
+      totalRecords: records.length,
+      latestBalance: String(balances.at(-1)),
+      oldestBalance: String(balances[0]),
+      maxBalance: String(largest(balances)),
+      minBalance: String(-largest(balances.map((balance) => -balance))),
+      inflow: String(sum(steps.filter((step) => step > 0n))),
+      outflow: String(-sum(steps.filter((step) => step < 0n))),
+      change: String(sum(steps)),
+    }
+    const answers = await Promise.all(both().map(([, command]) => command.json(['stats', chain, 'native', 'hot'])))
+    expect(answers[0]).toMatchObject(expected)
+    expect(answers[1]).toEqual(answers[0])
+    const { code, out, told } = await asking.run(['stats', chain, 'native', 'hot'])
+    expect([code, told]).toEqual([0, ''])
+    expect(out).toMatch(/^hot \w+ on Testland\n\nfrom +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n/)
+    expect(out).toMatch(new RegExp(`^highest +${formatAmount(largest(balances), 18).replace('.', '\\.')} ETH$`, 'm'))
+
+    const series = await Promise.all(
+      both().map(([, command]) =>
+        command.json<WireBalanceSeries>(['history', chain, 'native', 'hot', '--points', '5']),
+      ),
+    )
+    expect(series[1]).toEqual(series[0])
+    const items = series[0]?.items ?? []
+    expect(items.length).toBeLessThanOrEqual(5)
+    expect(items.reduce((total, { count }) => total + count, 0)).toBe(records.length)
+    expect(items.at(-1)?.last.balance).toBe(expected.latestBalance)
+  })
+
+  it('adds up the wallets of each token, and says of how many nothing is known', async () => {
+    const truth = await balancesAt(anvil.rpcUrl, world.positions, head)
+    const totals = new Map<string, bigint>()
+    for (const [index, { token }] of world.positions.entries()) {
+      totals.set(formatToken(token), (totals.get(formatToken(token)) ?? 0n) + (truth[index] ?? 0n))
+    }
+    const told = await asking.json<{ tokenAddress: string; balance: string; unknown: number }[]>(['balance', '--total'])
+    for (const [token, total] of totals) {
+      expect(told.find(({ tokenAddress }) => tokenAddress === token)).toMatchObject({
+        balance: String(total),
+        positions: 2,
+        unknown: 0,
+      })
+    }
+    expect(told.find(({ tokenAddress }) => tokenAddress === unreadable)).toMatchObject({ balance: null, unknown: 2 })
   })
 })
 
