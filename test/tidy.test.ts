@@ -17,6 +17,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   api: { may: ['model'] },
   events: { may: ['model'] },
   chain: { may: ['model'] },
+  leases: { may: ['model'] },
   ledger: { may: ['model', 'events'] },
   snapshots: { may: ['model', 'events'] },
   storage: {
@@ -24,8 +25,10 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
     ports: [
       'access/api-key.ts',
       'access/api-key-store.ts',
+      'events/consumer-store.ts',
       'events/event-codec.ts',
       'events/event-log.ts',
+      'leases/lease-store.ts',
       'ledger/balance-reader.ts',
       'ledger/ledger-store.ts',
       'ledger/watch-list-store.ts',
@@ -39,8 +42,10 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
-  'chain-worker.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
-  manager: { may: ['model', 'events', 'ledger', 'storage', 'chain-worker.ts'] },
+  'chain-follower.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
+  'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'chain-follower.ts'] },
+  manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
+  'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
   'balance-manager.ts': {
     may: [
       'manager',
@@ -49,6 +54,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'config',
       'events',
       'chain',
+      'leases',
       'ledger',
       'snapshots',
       'storage',
@@ -63,11 +69,13 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'config',
       'events',
       'chain',
+      'leases',
       'ledger',
       'snapshots',
       'storage',
       'doctor',
       'history-keeper.ts',
+      'open-balances.ts',
       'open-history.ts',
       'open-api-keys.ts',
       'chain-worker.ts',
@@ -78,6 +86,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   testing: { may: ['model', 'api'] },
   client: { may: ['model', 'api'] },
   server: { may: ['index.ts', 'api', 'config'] },
+  nestjs: { may: ['index.ts', 'config', 'manager', 'server'] },
   cli: { may: ['index.ts', 'api', 'client', 'server', 'config', 'testing'] },
 }
 

@@ -1,4 +1,6 @@
+import { TidemarkApiError } from '../client/index.js'
 import { ConfigurationError, TidemarkError } from '../index.js'
+import { plainText } from './terminal/plain-text.js'
 
 /** What the process's exit code tells a script. */
 export const exitCodes = {
@@ -23,6 +25,18 @@ const usageCodes = new Set([
   'wrong_genesis',
   'api_key_name_taken',
   'too_many_api_keys',
+  // Of a service that was asked.
+  'invalid_option',
+  'invalid_request',
+  'invalid_argument',
+  'unauthorized',
+  'forbidden',
+  'not_found',
+  'configured',
+  'unknown_chain',
+  'unknown_position',
+  'unknown_solver',
+  'unknown_token',
   'database_moved',
   'target_not_empty',
   'backup_unsupported',
@@ -39,7 +53,32 @@ const unreachableCodes = new Set([
   'rpc_state_unavailable',
   'rpc_rate_limited',
   'rpc_transport',
+  'no_source',
+  // Of a service that was asked.
+  'unreachable',
+  'timeout',
+  'bad_answer',
+  'request_timeout',
+  'rate_limited',
+  'too_many_connections',
+  'overloaded',
+  'storage_unavailable',
+  'unavailable',
+  'not_ready',
+  'not_running',
+  'closed',
 ])
+
+/** What to do about a refusal, which comes without advice. */
+const advice: Readonly<Record<string, string>> = {
+  unauthorized: 'Give a key of the service: TIDEMARK_API_KEY, or --key. tidemark keys add makes one.',
+  forbidden:
+    'The key has not the scope for this: tidemark keys add <name> --scope write makes one that may change things.',
+  unreachable: 'Is it running, and is this its address? --alone reads the database instead.',
+}
+
+/** Columns of an error text that a service sent. */
+const MESSAGE_COLUMNS = 500
 
 /** The exit code that fits a failure. */
 export function exitCodeOf(error: unknown): ExitCode {
@@ -54,5 +93,7 @@ export function exitCodeOf(error: unknown): ExitCode {
 /** A failure as it is told on the terminal: what happened, then what to do. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof TidemarkError)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return error.hint === undefined ? error.message : `${error.message}\n${error.hint}`
+  const message = error instanceof TidemarkApiError ? plainText(error.message, MESSAGE_COLUMNS) : error.message
+  const hint = error.hint ?? advice[error.code]
+  return hint === undefined ? message : `${message}\n${hint}`
 }

@@ -25,9 +25,8 @@ export interface SettingsOptions {
  * leaves open, then file and environment are merged.
  */
 export async function loadSettings(options: SettingsOptions = {}): Promise<Settings> {
+  readEnvFile()
   const cwd = process.cwd()
-  const envFile = join(cwd, '.env')
-  if (existsSync(envFile)) readEnvFile(envFile)
   const env = { ...process.env, ...(options.logLevel === undefined ? {} : { LOG_LEVEL: options.logLevel }) }
   const { config, warnings, source } = await loadConfig({ env, cwd, file: options.config })
   const logger = createLogger(config.logLevel)
@@ -36,7 +35,10 @@ export async function loadSettings(options: SettingsOptions = {}): Promise<Setti
   return { config, logger, warnings }
 }
 
-function readEnvFile(path: string): void {
+/** Takes over what a `.env` file in the working directory says and the environment leaves open. */
+export function readEnvFile(): void {
+  const path = join(process.cwd(), '.env')
+  if (!existsSync(path)) return
   try {
     process.loadEnvFile(path)
   } catch (error) {

@@ -3,8 +3,12 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { apiKeyScopes } from '../index.js'
 import type { ApiKeyScope } from '../index.js'
 import { readPackageVersion } from '../server/package-version.js'
+import { addBalanceCommands } from './add-balance-commands.js'
+import type { Finish } from './add-balance-commands.js'
+import { addWatchListCommands } from './add-watch-list-commands.js'
 import { describeFailure, exitCodeOf, exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
+import { OutputClosedError } from './terminal/output.js'
 
 const examples = `
 Examples:
@@ -32,6 +36,8 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     code = result
   }
   addServiceCommands(program, finish)
+  addBalanceCommands(program, finish)
+  addWatchListCommands(program, finish)
   addHistoryCommands(program, finish)
   addKeyCommands(program, finish)
   addTransferCommands(program, finish)
@@ -42,13 +48,12 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   } catch (error) {
     // Commander has printed its own message by now: help and version are no failures.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    // Whoever reads has seen enough.
+    if (error instanceof OutputClosedError) return exitCodes.ok
     console.error(describeFailure(error))
     return exitCodeOf(error)
   }
 }
-
-/** Takes the exit code of the command that ran. */
-type Finish = (code: ExitCode) => void
 
 function addServiceCommands(program: Command, finish: Finish): void {
   program

@@ -27,7 +27,8 @@ export interface EventLog {
    */
   rename(log: string, lostSeq: bigint | null): Promise<EventLogHead>
   /**
-   * Calls `onWake` when new events may be there. Only a hint: a reader polls as well, and nothing is lost when no hint comes.
+   * Calls `onWake` when others may have committed new events. Only a hint: a reader polls as well, and nothing is lost when
+   * no hint comes. Whoever commits events in this process tells its readers itself.
    *
    * @returns stops listening.
    */

@@ -1,5 +1,6 @@
 import type { Address } from '../model/address.js'
 import type { BalanceRecord, CurrentBalance } from '../model/balance-record.js'
+import type { BalanceTotal } from '../model/balance-statistics.js'
 import type { BlockPoint, FinalityCursors } from '../model/block.js'
 import type { Position, Token } from '../model/position.js'
 import type { CoverageInterval } from '../model/coverage.js'
@@ -14,6 +15,11 @@ export interface BalancePageRequest extends BalanceFilter {
   readonly limit: number
   /** The `nextCursor` of the page before. */
   readonly after?: bigint | undefined
+}
+
+export interface TotalsRequest extends BalancePageRequest {
+  /** One sum for each token of each chain, or for each solver and token. */
+  readonly by: 'token' | 'solver-token'
 }
 
 export interface HistoryRequest {
@@ -48,6 +54,8 @@ export interface BalanceReader {
   /** The newest balance of every position that has one. */
   currentBalances(request: BalancePageRequest): Promise<Page<CurrentBalance>>
   currentBalance(position: Position): Promise<CurrentBalance | null>
+  /** Exact sums of the newest balances, those of positions that are no longer watched included. */
+  totals(request: TotalsRequest): Promise<Page<BalanceTotal>>
   /** Records of a position, newest first; null when the position was never watched. */
   history(request: HistoryRequest): Promise<Page<BalanceRecord> | null>
   /** Which blocks of a position are known, oldest first; null when the position was never watched. */

@@ -168,6 +168,12 @@ export interface GapCommit {
 
 /** How the ledger is kept. Every commit checks the cursor it builds on and throws `CursorMovedError` otherwise. */
 export interface LedgerStore {
+  /**
+   * The same ledger for the one process that follows a chain: `loadChain` claims the chain for this epoch of its lease,
+   * and from then on everything that is written under another epoch is refused with `LeaseLostError`, however late it
+   * comes. Without this, as tools that work on what is past use it, writing is not bound to a lease.
+   */
+  underLease(epoch: bigint): LedgerStore
   /** Reads a chain, making its row when there is none. */
   loadChain(chain: { readonly chainId: bigint; readonly name: string }): Promise<StoredChain>
   /** The watched positions; with `inactive`, also those that were watched once and are not any more. */

@@ -1,5 +1,7 @@
 import type { BalanceRecord } from '../model/balance-record.js'
 import type { BalanceSeries, BalanceStats, PastBalance } from '../model/balance-statistics.js'
+import type { BlockPoint } from '../model/block.js'
+import type { TimedInterval } from '../model/coverage.js'
 import type { Position } from '../model/position.js'
 import type { BalanceFilter, HistoryRequest, Page } from './balance-reader.js'
 
@@ -37,7 +39,7 @@ export interface PastBalancesRequest extends BalanceFilter {
 
 /**
  * Balances over time, answered from the records alone: PostgreSQL's, or those that MongoDB keeps. Null stands for a
- * position that was never watched.
+ * position that was never watched, and for statistics and series also while no block of its chain was processed.
  */
 export interface RecordReader {
   /** Newest first. */
@@ -50,4 +52,18 @@ export interface RecordReader {
   balancesAt(request: PastBalancesRequest): Promise<Page<PastBalance>>
   stats(request: StatsRequest): Promise<BalanceStats | null>
   series(request: SeriesRequest): Promise<BalanceSeries | null>
+}
+
+/** How a position is known, at the state of its chain at the same moment. */
+export interface PositionCoverage {
+  /** The cursor; null while no block was processed. */
+  readonly processed: BlockPoint | null
+  /** Oldest first, disjoint; a time is known, too, by the interval's own records. */
+  readonly intervals: readonly TimedInterval[]
+}
+
+/** What is in PostgreSQL alone, wherever the records are read. */
+export interface CoverageReader {
+  /** In the order of the positions; null for one that was never watched. */
+  timedCoverage(positions: readonly Position[]): Promise<readonly (PositionCoverage | null)[]>
 }

@@ -19,6 +19,13 @@ export function withChainState(
     chains: () => reader.chains(),
     history: (request) => reader.history(request),
     coverage: (position) => reader.coverage(position),
+    totals: async (request) => {
+      const page = await reader.totals(request)
+      const items = page.items.map((total) =>
+        staleReasonOf(total.chainId) === null ? total : { ...total, stale: total.positions },
+      )
+      return { ...page, items }
+    },
     currentBalance: async (position) => {
       const balance = await reader.currentBalance(position)
       return balance === null ? null : mark(balance)

@@ -1,6 +1,7 @@
 import type { EventTailer, LogBreak } from '../events/event-tailer.js'
 import type { EventLog } from '../events/event-log.js'
 import type { LoggedEvent } from '../model/event.js'
+import type { ConsumeOptions, ConsumerGroups, StopConsuming } from './consumer-groups.js'
 
 /** The durable event log, as seen by those who react to it. */
 export interface ManagerEvents {
@@ -14,6 +15,14 @@ export interface ManagerEvents {
   subscribe(handler: (event: LoggedEvent) => void): () => void
   /** Tells when events were passed over; `seq` and `logId` are already those with which it goes on. */
   onBreak(handler: (reason: LogBreak) => void): () => void
+  /**
+   * Hands each committed event to one process of a named group, at least once and in order, also what was committed while
+   * no process of the group was running. The first time that a group is named it starts at the newest event.
+   *
+   * @returns what ends it
+   * @throws {InvalidArgumentError | DatabaseUnavailableError}
+   */
+  consume(options: ConsumeOptions): Promise<StopConsuming>
   /** Events with `seq` greater than `after`, oldest first. */
   read(after: bigint, limit: number): Promise<readonly LoggedEvent[]>
   /** The oldest `seq` that is still kept. */
@@ -22,6 +31,7 @@ export interface ManagerEvents {
 
 interface EventParts {
   readonly tailer: EventTailer
+  readonly groups: ConsumerGroups
   readonly storage: { readonly events: EventLog }
 }
 
@@ -40,6 +50,7 @@ export function eventsOf(parts: () => EventParts, startSettled: Promise<void>): 
     },
     subscribe: (handler) => parts().tailer.subscribe(handler),
     onBreak: (handler) => parts().tailer.onBreak(handler),
+    consume: async (options) => parts().groups.consume(options),
     read: async (after, limit) => parts().storage.events.read(after, limit),
     oldestSeq: async () => (await parts().storage.events.head()).oldestSeq,
   }

@@ -1,4 +1,4 @@
-import type { CoverageInterval } from './coverage.js'
+import type { CoverageKind } from './chain-event.js'
 import type { Position, Token } from './position.js'
 import type { TokenMetadata } from './token-metadata.js'
 import type { Address } from './address.js'
@@ -6,14 +6,17 @@ import type { Hash } from './position.js'
 
 /** What a position did between two times. Amounts are exact, in the token's smallest unit. */
 export interface BalanceStats {
+  /** The first record's time when no other was asked for. */
   readonly from: Date
   /** At most the time of the newest processed block. */
   readonly to: Date
+  /** Records from `from` to `to`, both included. */
   readonly totalRecords: number
-  /** The balance at `to`; null when it was not known by then. */
+  /** The balance at `to`; null when none was known by then. */
   readonly latestBalance: bigint | null
   /** The balance at `from`, or the first one known after it. */
   readonly oldestBalance: bigint | null
+  /** Of `oldestBalance` and all records between the two times. */
   readonly minBalance: bigint | null
   readonly maxBalance: bigint | null
   /**
@@ -27,15 +30,21 @@ export interface BalanceStats {
   readonly balanceChange24h: bigint | null
   /** In percent with 4 decimals, rounded toward zero, such as `-12.3400`; null from a balance of zero. */
   readonly balanceChangePercent24h: string | null
-  /** Sum of all rises, and of all falls, both as positive amounts. */
+  /**
+   * Sum of all rises, and of all falls, both as positive amounts. A start is none, nor is what changed while nobody
+   * looked: `change` is `inflow - outflow` and that.
+   */
   readonly inflow: bigint
   readonly outflow: bigint
   /** Net outflow per hour of exact coverage, rounded toward zero; 0 when the balance did not fall. Null without coverage. */
   readonly burnRatePerHour: bigint | null
-  /** When the balance is used up if it goes on falling like this; null when it does not fall. */
+  /**
+   * When the balance is used up if it goes on falling like this; null when it does not fall, or so slowly that no
+   * calendar of four-digit years has the day.
+   */
   readonly emptyAt: Date | null
-  /** What is known of the blocks between the two times, clipped to them. */
-  readonly coverage: readonly CoverageInterval[]
+  /** What is known of the time between the two, oldest first. */
+  readonly coverage: readonly CoverageSpan[]
 }
 
 /** How a balance at some block is known; `unseen`: it is the last one known before, and may have changed since. */
@@ -69,21 +78,24 @@ export interface BalanceBucket {
 
 /** A position's balance over time as a step line. */
 export interface BalanceSeries {
+  /** As in the statistics. */
+  readonly from: Date
+  readonly to: Date
   /** Buckets begin at multiples of this since 1970. */
   readonly bucketMs: number
   /** What held when the range began; null when nothing was known. */
   readonly before: BalancePoint | null
   /** Oldest first; one without a record is absent, and the balance of the one before goes on. */
   readonly buckets: readonly BalanceBucket[]
-  /** Where the line has to be interrupted is what none of these covers. */
+  /** Oldest first. Where the line has to be interrupted is what none of these covers. */
   readonly coverage: readonly CoverageSpan[]
 }
 
-/** Coverage by time. `to` null: up to the newest processed block. */
+/** Coverage by time, clipped to what was asked for. Spans between whose blocks none was missed touch. */
 export interface CoverageSpan {
   readonly from: Date
-  readonly to: Date | null
-  readonly kind: 'exact' | 'sampled'
+  readonly to: Date
+  readonly kind: CoverageKind
 }
 
 /** Balances of one token of a chain summed up over all, or one, of the solvers. */

@@ -7,3 +7,10 @@ export interface CoverageInterval {
   readonly to: bigint | null
   readonly kind: CoverageKind
 }
+
+/** An interval with the times of its bounds, null where a block's time is not known. */
+export interface TimedInterval extends CoverageInterval {
+  readonly fromTime: Date | null
+  /** Of an open interval: the cursor's. */
+  readonly toTime: Date | null
+}

@@ -115,6 +115,23 @@ describe('the event log', () => {
     expect(seen.map((logged) => logged.seq)).toEqual([1n, 2n, 3n])
   })
 
+  it('wakes its readers for what other processes commit, not for what their own hands out by itself', async () => {
+    const other = new Database(testDatabase.address, silentLogger)
+    let wakes = 0
+    const stop = log.listen(() => (wakes += 1))
+    try {
+      await until('it listens', () => wakes === 1)
+      await append(['ours'])
+      // Notifications come in the order of commits: when that of the other process is here, ours has been.
+      await other.transaction((transaction) => appendEvents(transaction, [event('of another process')]))
+      await until('the other one woke it', () => wakes > 1)
+      expect(wakes).toBe(2)
+    } finally {
+      await stop()
+      await other.close()
+    }
+  })
+
   it('leaves no gap after a rollback', async () => {
     await append(['one'])
     await expect(

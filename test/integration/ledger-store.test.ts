@@ -588,9 +588,8 @@ describe('a rollback', () => {
     )
     await fillOtherChain(20_000)
     const looked = await fixture.database.transaction(async (transaction) => {
-      await commitRollback(transaction, { chainId, cursor: header(11n), ancestor: header(10n) }, (records) =>
-        planRollback(records, chainId, header(10n)),
-      )
+      const commit = { chainId, cursor: header(11n), ancestor: header(10n) }
+      await commitRollback(transaction, commit, (records) => planRollback(records, chainId, header(10n)), null)
       return transaction.query<{ rows: string }>({
         name: 'rows-looked-at',
         text: `select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) as rows

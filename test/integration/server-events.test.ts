@@ -216,6 +216,7 @@ describe('a process that is behind another one', () => {
           return () => this.#handlers.delete(handler)
         },
         onBreak: (handler) => events.onBreak(handler),
+        consume: (options) => events.consume(options),
         read: (after, limit) => events.read(after, limit),
         oldestSeq: () => events.oldestSeq(),
       }

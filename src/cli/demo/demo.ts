@@ -1,6 +1,6 @@
 import { exitCodes } from '../exit-code.js'
 import type { ExitCode } from '../exit-code.js'
-import { countText, secondsText } from './amount-text.js'
+import { countText, secondsText } from '../terminal/amount-text.js'
 import { chooseOutput } from './choose-output.js'
 import { claimPort } from './claim-port.js'
 import { Cleanup } from './cleanup.js'

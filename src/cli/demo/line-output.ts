@@ -1,6 +1,6 @@
-import { amountText, countText, grouped, secondsText } from './amount-text.js'
+import { amountText, countText, grouped, secondsText } from '../terminal/amount-text.js'
 import type { DemoOutput } from './demo-output.js'
-import { plainText } from './plain-text.js'
+import { plainText } from '../terminal/plain-text.js'
 import type { Picture } from './render-picture.js'
 
 export interface LineOutputOptions {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 
 import type { WireChain } from '../../api/chain-wire.js'
-import { displayWidth } from './display-width.js'
+import { displayWidth } from '../terminal/display-width.js'
 import { renderPicture } from './render-picture.js'
 import type { Picture } from './render-picture.js'
-import type { NamedRow } from './render-table.js'
+import type { NamedRow } from '../live/render-table.js'
 import { noReports } from './reporter-status.js'
-import { paint } from './styled-line.js'
+import { paint } from '../terminal/styled-line.js'
 
 const nowMs = Date.parse('2026-01-01T00:01:00Z')
 const escape = '\u001B'
@@ -14,6 +14,7 @@ const escape = '\u001B'
 const harbour: WireChain = {
   chainId: '31337',
   name: 'Harbour',
+  followed: 'here',
   state: 'live',
   reason: null,
   head: '1234',

@@ -1,13 +1,14 @@
 import type { WireChain } from '../../api/chain-wire.js'
 import type { ChainState } from '../../index.js'
-import { ageText, countText, grouped, secondsText } from './amount-text.js'
-import { displayWidth } from './display-width.js'
-import { plainText } from './plain-text.js'
-import { renderTable } from './render-table.js'
-import type { NamedRow } from './render-table.js'
+import { ageText, countText, grouped, secondsText } from '../terminal/amount-text.js'
+import { displayWidth } from '../terminal/display-width.js'
+import { plainText } from '../terminal/plain-text.js'
+import { renderTable } from '../live/render-table.js'
+import type { NamedRow } from '../live/render-table.js'
 import type { ReporterStatus } from './reporter-status.js'
-import { fitLine, span } from './styled-line.js'
-import type { Ink, StyledLine } from './styled-line.js'
+import type { ScreenSize } from '../terminal/panel.js'
+import { fitLine, span } from '../terminal/styled-line.js'
+import type { Ink, StyledLine } from '../terminal/styled-line.js'
 
 /** Everything that the terminal shows at one moment. */
 export interface Picture {
@@ -20,11 +21,6 @@ export interface Picture {
   /** The newest thing that went wrong lately; null when nothing did. */
   readonly problem: string | null
   readonly nowMs: number
-}
-
-export interface ScreenSize {
-  readonly columns: number
-  readonly rows: number
 }
 
 const textColumns = 200

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Logger } from '../../index.js'
-import { rowKey } from './balance-row.js'
+import { rowKey } from '../live/balance-row.js'
 import type { Cleanup } from './cleanup.js'
 import { startDemoChain } from './demo-chain.js'
 import type { DemoChain } from './demo-chain.js'
 import { demoChains, demoWallets } from './demo-plan.js'
 import { keepBusy } from './keep-busy.js'
 import { startLiveFeed } from './live-feed.js'
-import { LiveState } from './live-state.js'
+import { LiveState } from '../live/live-state.js'
 import type { ProblemLog } from './problem-log.js'
 import type { Picture } from './render-picture.js'
 import { startReporterProcess } from './reporter-process.js'
@@ -64,7 +64,7 @@ export async function startDemo(options: StartDemoOptions): Promise<RunningDemo>
     options.onFirstBalance(picture())
   }
   options.onReady(url, picture)
-  const feed = startLiveFeed({ url, state, onProblem, onBalances })
+  const feed = await startLiveFeed({ url, state, onProblem, onBalances })
   cleanup.add(() => feed.close())
   for (const { plan, world } of chains) {
     const activity = keepBusy({

@@ -1,5 +1,5 @@
 import { demoChains } from './demo-plan.js'
-import type { LiveState } from './live-state.js'
+import type { LiveState } from '../live/live-state.js'
 import type { ProblemLog } from './problem-log.js'
 import type { Picture } from './render-picture.js'
 import type { ReporterStatus } from './reporter-status.js'

@@ -4,12 +4,15 @@ import type {
   ChainProgress,
   HistoryRequest,
   Page,
+  TotalsRequest,
 } from '../../ledger/balance-reader.js'
+import type { BalanceTotal } from '../../model/balance-statistics.js'
 import type { CoverageInterval } from '../../model/coverage.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
 import { finalityOf } from '../../model/block.js'
 import type { Position } from '../../model/position.js'
+import { selectTotals } from './balance-totals.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 import { selectCoverage, toBigInt } from './ledger-queries.js'
@@ -158,6 +161,10 @@ export class PostgresBalanceReader implements BalanceReader {
   async coverage(position: Position): Promise<readonly CoverageInterval[] | null> {
     const id = await this.#positionId(position)
     return id === null ? null : selectCoverage(this.#database, BigInt(id))
+  }
+
+  totals(request: TotalsRequest): Promise<Page<BalanceTotal>> {
+    return selectTotals(this.#database, request)
   }
 
   async #positionId({ chainId, token, solver }: Position): Promise<string | null> {

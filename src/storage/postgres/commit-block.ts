@@ -6,7 +6,7 @@ import type { BlockCommit } from '../../ledger/ledger-store.js'
 import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import { WAKE_READERS, addEvents, placeEvents } from './append-events.js'
 import { toBytes, tokenToBytes } from './bytes.js'
-import { cursorMoved } from './chain-cursor.js'
+import { isClaimedFor, refusal } from './chain-cursor.js'
 import type { Queryable } from './database.js'
 import { addRecords } from './record-rows.js'
 import { StatementParts } from './statement-parts.js'
@@ -18,13 +18,18 @@ const PRUNE_EVERY = 64n
  * Stores everything one block changed, in one statement: a single round trip, and all of it or nothing. Every part
  * hangs on the row of `moved`, which is there only when the cursor stood where the writer thinks.
  *
+ * @param epoch of the lease under which the chain was read; null where none is needed
  * @returns the events as they stand in the log
- * @throws {CursorMovedError}
+ * @throws {CursorMovedError | LeaseLostError}
  */
-export async function commitBlock(database: Queryable, commit: BlockCommit): Promise<readonly LoggedEvent[]> {
+export async function commitBlock(
+  database: Queryable,
+  commit: BlockCommit,
+  epoch: bigint | null,
+): Promise<readonly LoggedEvent[]> {
   const { chainId, header, parent, records, events } = commit
   const statement = new StatementParts('commit-block')
-  addCursorMove(statement, commit)
+  addCursorMove(statement, commit, epoch)
   addHeader(statement, commit)
   if (commit.metadata.size + commit.accruing.length + commit.settled.length > 0) addMetadata(statement, commit)
   if (commit.stale.length > 0) addClosedCoverage(statement, commit)
@@ -43,7 +48,7 @@ export async function commitBlock(database: Queryable, commit: BlockCommit): Pro
   const [row] = await database.query<{ base?: string }>(
     statement.build(events.length > 0 ? WAKE_READERS : 'select from moved'),
   )
-  if (row === undefined) throw cursorMoved(chainId, parent)
+  if (row === undefined) throw await refusal(database, { chainId, from: parent, epoch })
   return row.base === undefined ? [] : placeEvents(events, row.base)
 }
 
@@ -52,7 +57,8 @@ export async function commitBlock(database: Queryable, commit: BlockCommit): Pro
  * else the statement sees is from before the wait, so `rewrites`, read both ways, tells whether balances changed in the
  * meantime; and a record must build on the balance that is stored.
  */
-function addCursorMove(statement: StatementParts, { chainId, header, parent, finality, records }: BlockCommit): void {
+function addCursorMove(statement: StatementParts, commit: BlockCommit, epoch: bigint | null): void {
+  const { chainId, header, parent, finality, records } = commit
   const chain = `${statement.value(chainId)}::bigint`
   const changes = records.filter((record) => record.previousBalance !== null)
   const ids = statement.value(changes.map((record) => record.positionId))
@@ -66,7 +72,7 @@ function addCursorMove(statement: StatementParts, { chainId, header, parent, fin
         safe_number = coalesce(${statement.value(finality.safe)}, safe_number),
         finalized_number = coalesce(${statement.value(finality.finalized)}, finalized_number)
     from (select rewrites from tidemark.chain where chain_id = ${chain}) as seen
-    where chain_id = ${chain} and chain.rewrites = seen.rewrites
+    where chain_id = ${chain} and chain.rewrites = seen.rewrites and ${isClaimedFor(statement.value(epoch))}
       and cursor_hash is not distinct from ${statement.value(parent === null ? null : toBytes(parent.hash))}::bytea
       and not exists (
         select from unnest(${ids}::bigint[], ${balances}::numeric[]) as change (id, previous)

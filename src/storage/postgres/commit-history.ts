@@ -7,6 +7,7 @@ import type { CoverageKind } from '../../model/chain-event.js'
 import { appendChanges, noteChanges } from './announce-history.js'
 import type { HistoryChange } from './announce-history.js'
 import { toBytes, toHash } from './bytes.js'
+import { leaseLost } from './chain-cursor.js'
 import { mergeCoverage } from './coverage-intervals.js'
 import type { Queryable } from './database.js'
 import { readCoverage, toBigInt } from './ledger-queries.js'
@@ -19,13 +20,14 @@ import { insertRecords } from './record-rows.js'
  * Writes a position's records of past blocks anew, and announces it.
  *
  * @throws {CursorMovedError} when `to` is above the cursor, or not known to be canonical
- * @throws {HistoryContradictionError}
+ * @throws {HistoryContradictionError | LeaseLostError}
  */
 export async function commitHistory(
   transaction: Queryable,
   commit: HistoryCommit,
+  epoch: bigint | null,
 ): Promise<{ readonly added: number; readonly removed: number }> {
-  const { change, plan } = await rewrite(transaction, commit, new CanonicalBlocks(transaction, commit.chainId))
+  const { change, plan } = await rewrite(transaction, commit, new CanonicalBlocks(transaction, commit.chainId, epoch))
   if (change !== null) await appendChanges(transaction, commit.chainId, [change])
   return { added: plan.added, removed: plan.removed }
 }
@@ -35,8 +37,9 @@ export async function commitHistoryPieces(
   transaction: Queryable,
   chainId: bigint,
   commits: readonly HistoryCommit[],
+  epoch: bigint | null,
 ): Promise<{ readonly added: number; readonly removed: number }> {
-  const blocks = new CanonicalBlocks(transaction, chainId)
+  const blocks = new CanonicalBlocks(transaction, chainId, epoch)
   const changes: HistoryChange[] = []
   for (const commit of commits) {
     if (commit.chainId !== chainId) throw new Error(`invariant: pieces of chain ${chainId}, got ${commit.chainId}`)
@@ -65,13 +68,21 @@ async function rewrite(
   return { change: plan.added + plan.removed > 0 || grew ? changeOf(commit, plan) : null, plan }
 }
 
+interface LockedChainRow {
+  readonly cursor_number: string | null
+  readonly finalized_number: string | null
+  readonly lease_epoch: string
+}
+
 /** Which blocks are canonical, asked once for each of them while the chain is locked. */
 class CanonicalBlocks {
   readonly #transaction: Queryable
   readonly #chainId: bigint
+  readonly #epoch: bigint | null
   readonly #known = new Map<string, bigint | null>()
 
-  constructor(transaction: Queryable, chainId: bigint) {
+  constructor(transaction: Queryable, chainId: bigint, epoch: bigint | null) {
+    this.#epoch = epoch
     this.#transaction = transaction
     this.#chainId = chainId
   }
@@ -80,13 +91,42 @@ class CanonicalBlocks {
     const key = `${to.number}/${to.hash}`
     const known = this.#known.get(key)
     if (known !== undefined) return known
-    let cursor = await lockCanonical(this.#transaction, this.#chainId, to)
+    let cursor = await this.#lockCanonical(to)
     const top = links.at(-1)
     if (cursor === null && top !== undefined && isLinked(to, links)) {
-      cursor = await lockCanonical(this.#transaction, this.#chainId, top)
+      cursor = await this.#lockCanonical(top)
     }
     this.#known.set(key, cursor)
     return cursor
+  }
+
+  /** @returns the cursor's number, with the chain locked; null when the block is not known to be canonical. */
+  async #lockCanonical(to: BlockRef): Promise<bigint | null> {
+    const chainId = this.#chainId
+    const [chain] = await this.#transaction.query<LockedChainRow>({
+      name: 'lock-chain',
+      text: 'select cursor_number, finalized_number, lease_epoch from tidemark.chain where chain_id = $1 for update',
+      values: [chainId],
+    })
+    const epoch = toBigInt(chain?.lease_epoch)
+    if (this.#epoch !== null && this.#epoch !== epoch) throw leaseLost(chainId, this.#epoch, epoch)
+    const cursor = toBigInt(chain?.cursor_number)
+    const finalized = toBigInt(chain?.finalized_number)
+    if (cursor === null || to.number > cursor) return null
+    // Below the kept headers no hash is left to compare with, whether the chain calls the block final by then or not.
+    const kept = cursor - BigInt(KEPT_HEADERS)
+    if (to.number <= kept || (finalized !== null && to.number <= finalized)) return cursor
+    const known = await this.#transaction.query({
+      name: 'known-block',
+      text: `
+        select from tidemark.block where chain_id = $1 and number = $2 and hash = $3
+        union all
+        select from tidemark.balance_record join tidemark.position on position.id = position_id
+        where chain_id = $1 and block_number = $2 and block_hash = $3
+        limit 1`,
+      values: [chainId, to.number, toBytes(to.hash)],
+    })
+    return known.length === 0 ? null : cursor
   }
 }
 
@@ -113,32 +153,6 @@ function checkRows({ positionId, from, to, records }: HistoryCommit): void {
     }
     last = block.number
   }
-}
-
-/** @returns the cursor's number, with the chain locked; null when the block is not known to be canonical. */
-async function lockCanonical(transaction: Queryable, chainId: bigint, to: BlockRef): Promise<bigint | null> {
-  const chains = await transaction.query<{ cursor_number: string | null; finalized_number: string | null }>({
-    name: 'lock-chain',
-    text: 'select cursor_number, finalized_number from tidemark.chain where chain_id = $1 for update',
-    values: [chainId],
-  })
-  const cursor = toBigInt(chains[0]?.cursor_number)
-  const finalized = toBigInt(chains[0]?.finalized_number)
-  if (cursor === null || to.number > cursor) return null
-  // Below the kept headers no hash is left to compare with, whether the chain calls the block final by then or not.
-  const kept = cursor - BigInt(KEPT_HEADERS)
-  if (to.number <= kept || (finalized !== null && to.number <= finalized)) return cursor
-  const known = await transaction.query({
-    name: 'known-block',
-    text: `
-      select from tidemark.block where chain_id = $1 and number = $2 and hash = $3
-      union all
-      select from tidemark.balance_record join tidemark.position on position.id = position_id
-      where chain_id = $1 and block_number = $2 and block_hash = $3
-      limit 1`,
-    values: [chainId, to.number, toBytes(to.hash)],
-  })
-  return known.length === 0 ? null : cursor
 }
 
 /** @returns true when a block is known now that was not, or better than before. */

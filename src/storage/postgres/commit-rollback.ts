@@ -13,9 +13,10 @@ export async function commitRollback(
   transaction: Queryable,
   commit: RollbackCommit,
   makePlan: (records: RollbackRecords) => Promise<RollbackPlan>,
+  epoch: bigint | null,
 ): Promise<RollbackPlan> {
   const { chainId, cursor, ancestor } = commit
-  await moveCursor(transaction, { chainId, from: cursor, to: ancestor })
+  await moveCursor(transaction, { chainId, from: cursor, to: ancestor, epoch })
   const plan = await makePlan({
     recordsAbove: (id, blockNumber) => recordsAbove(transaction, id, blockNumber),
     recordsAt: (positionIds, blockNumber) => recordsAt(transaction, positionIds, blockNumber),

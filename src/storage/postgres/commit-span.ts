@@ -10,12 +10,12 @@ import { insertRecords } from './record-rows.js'
 /**
  * Moves the cursor over many blocks at once.
  *
- * @throws {CursorMovedError}
+ * @throws {CursorMovedError | LeaseLostError}
  */
-export async function commitSpan(transaction: Queryable, commit: SpanCommit): Promise<void> {
+export async function commitSpan(transaction: Queryable, commit: SpanCommit, epoch: bigint | null): Promise<void> {
   const { chainId, parent, records, finality, events } = commit
   const target = targetOf(commit)
-  await moveCursor(transaction, { chainId, from: parent, to: target, finality })
+  await moveCursor(transaction, { chainId, from: parent, to: target, finality, epoch })
   // What else is read from here on cannot change any more: every writer of balances takes the chain's row first.
   if (!(await buildsOnStoredBalances(transaction, records))) throw cursorMoved(chainId, parent)
   await closeCoverage(transaction, commit)

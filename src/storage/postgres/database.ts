@@ -248,6 +248,11 @@ export class Database implements Queryable {
     }
   }
 
+  /** Whether a backend of the server, by its process id, serves a connection of the pool. */
+  owns(processId: number): boolean {
+    return [...this.#current.clients].some((client) => 'processID' in client && client.processID === processId)
+  }
+
   /** Lets statements under way finish for a moment, then cuts them off. Idempotent. */
   close(timeoutMs: number = CLOSE_TIMEOUT_MS): Promise<void> {
     this.#closing ??= this.#close(timeoutMs)

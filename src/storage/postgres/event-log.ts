@@ -112,7 +112,10 @@ class Listener {
   async #open(): Promise<void> {
     const client = await this.#database.dedicatedClient(this.#database.limits.connectTimeoutMs)
     this.#client = client
-    client.on('notification', () => this.#onWake())
+    // What this process has committed it hands out without reading it back: to read it here would be in its way.
+    client.on('notification', ({ processId }) => {
+      if (!this.#database.owns(processId)) this.#onWake()
+    })
     client.on('end', () => this.#connectLater())
     try {
       await client.query(`listen ${EVENT_CHANNEL}`)

@@ -9,6 +9,7 @@ import type {
   StoredRecord,
 } from '../../ledger/ledger-store.js'
 import type { CoverageInterval } from '../../model/coverage.js'
+import { refusal } from './chain-cursor.js'
 import { bytesToToken, toAddress, toHash } from './bytes.js'
 import { joinTouching } from './coverage-intervals.js'
 import type { Queryable } from './database.js'
@@ -27,18 +28,28 @@ interface HeaderRow {
   readonly timestamp: Date
 }
 
+/**
+ * Reads a chain, making its row when there is none. With an epoch it is claimed first: whoever has an older one cannot
+ * write it from then on, so that what is read here stays as it is.
+ *
+ * @throws {LeaseLostError} when a process with a later epoch has claimed it
+ */
 export async function loadChain(
   database: Queryable,
   { chainId, name }: { readonly chainId: bigint; readonly name: string },
+  epoch: bigint | null,
 ): Promise<StoredChain> {
   const chains = await database.query<ChainRow>({
     name: 'load-chain',
     text: `
-      insert into tidemark.chain (chain_id, name) values ($1, $2)
-      on conflict (chain_id) do update set name = excluded.name
+      insert into tidemark.chain (chain_id, name, lease_epoch) values ($1, $2, coalesce($3, 0))
+      on conflict (chain_id) do update
+      set name = excluded.name, lease_epoch = greatest(chain.lease_epoch, excluded.lease_epoch)
+      where $3::bigint is null or chain.lease_epoch <= $3
       returning genesis_hash, cursor_number, safe_number, finalized_number`,
-    values: [chainId, name],
+    values: [chainId, name, epoch],
   })
+  if (chains.length === 0) throw await refusal(database, { chainId, from: null, epoch })
   const headers = await database.query<HeaderRow>({
     name: 'load-headers',
     text: `

@@ -23,7 +23,7 @@ import { commitHistory, commitHistoryPieces } from './commit-history.js'
 import { commitRollback } from './commit-rollback.js'
 import { commitSpan } from './commit-span.js'
 import type { Database, Queryable } from './database.js'
-import { insertHeaders, moveCursor } from './chain-cursor.js'
+import { insertHeaders, isClaimedFor, moveCursor, refusal } from './chain-cursor.js'
 import {
   corrections,
   knownBlocks,
@@ -38,13 +38,20 @@ import {
 /** The ledger in PostgreSQL. */
 export class PostgresLedgerStore implements LedgerStore {
   readonly #database: Database
+  /** Of the lease under which it writes; null where it needs none. */
+  readonly #epoch: bigint | null
 
-  constructor(database: Database) {
+  constructor(database: Database, epoch: bigint | null = null) {
     this.#database = database
+    this.#epoch = epoch
+  }
+
+  underLease(epoch: bigint): LedgerStore {
+    return new PostgresLedgerStore(this.#database, epoch)
   }
 
   loadChain(chain: { readonly chainId: bigint; readonly name: string }): Promise<StoredChain> {
-    return loadChain(this.#database, chain)
+    return loadChain(this.#database, chain, this.#epoch)
   }
 
   loadPositions(
@@ -63,46 +70,50 @@ export class PostgresLedgerStore implements LedgerStore {
   }
 
   async commitStart(chainId: bigint, genesisHash: Hash | null, headers: readonly BlockHeader[]): Promise<void> {
+    const epoch = this.#epoch
     await this.#database.transaction(async (transaction) => {
       const cursor = headers.at(-1)
-      if (cursor !== undefined) await moveCursor(transaction, { chainId, from: null, to: cursor })
-      await transaction.query({
+      if (cursor !== undefined) await moveCursor(transaction, { chainId, from: null, to: cursor, epoch })
+      const rows = await transaction.query({
         name: 'set-genesis',
-        text: 'update tidemark.chain set genesis_hash = $2 where chain_id = $1',
-        values: [chainId, genesisHash === null ? null : toBytes(genesisHash)],
+        text: `
+          update tidemark.chain set genesis_hash = $2 where chain_id = $1 and ${isClaimedFor('$3')}
+          returning chain_id`,
+        values: [chainId, genesisHash === null ? null : toBytes(genesisHash), epoch],
       })
+      if (rows.length === 0) throw await refusal(transaction, { chainId, from: null, epoch })
       await insertHeaders(transaction, chainId, headers)
     })
   }
 
   commitBlock(commit: BlockCommit): Promise<readonly LoggedEvent[]> {
-    return commitBlock(this.#database, commit)
+    return commitBlock(this.#database, commit, this.#epoch)
   }
 
   commitRollback(
     commit: RollbackCommit,
     plan: (records: RollbackRecords) => Promise<RollbackPlan>,
   ): Promise<RollbackPlan> {
-    return this.#database.transaction((transaction) => commitRollback(transaction, commit, plan))
+    return this.#database.transaction((transaction) => commitRollback(transaction, commit, plan, this.#epoch))
   }
 
   async commitGap(commit: GapCommit): Promise<void> {
-    await this.#database.transaction((transaction) => commitGap(transaction, commit))
+    await this.#database.transaction((transaction) => commitGap(transaction, commit, this.#epoch))
   }
 
   async commitSpan(commit: SpanCommit): Promise<void> {
-    await this.#database.transaction((transaction) => commitSpan(transaction, commit))
+    await this.#database.transaction((transaction) => commitSpan(transaction, commit, this.#epoch))
   }
 
   commitHistory(commit: HistoryCommit): Promise<{ readonly added: number; readonly removed: number }> {
-    return this.#database.transaction((transaction) => commitHistory(transaction, commit))
+    return this.#database.transaction((transaction) => commitHistory(transaction, commit, this.#epoch))
   }
 
   commitHistoryPieces(
     chainId: bigint,
     commits: readonly HistoryCommit[],
   ): Promise<{ readonly added: number; readonly removed: number }> {
-    return this.#database.transaction((transaction) => commitHistoryPieces(transaction, chainId, commits))
+    return this.#database.transaction((transaction) => commitHistoryPieces(transaction, chainId, commits, this.#epoch))
   }
 
   announceHistory(chainId: bigint): Promise<number> {
@@ -129,20 +140,24 @@ export class PostgresLedgerStore implements LedgerStore {
   }
 
   async commitFinality(chainId: bigint, finality: FinalityCursors): Promise<void> {
-    await this.#database.query({
+    const epoch = this.#epoch
+    const rows = await this.#database.query({
       name: 'set-finality',
       text: `
         update tidemark.chain
         set safe_number = greatest($2, safe_number), finalized_number = greatest($3, finalized_number)
-        where chain_id = $1`,
-      values: [chainId, finality.safe, finality.finalized],
+        where chain_id = $1 and ${isClaimedFor('$4')}
+        returning chain_id`,
+      values: [chainId, finality.safe, finality.finalized, epoch],
     })
+    if (rows.length === 0) throw await refusal(this.#database, { chainId, from: null, epoch })
   }
 }
 
 /** All positions turn stale at the old cursor; the next block they are read at begins a new interval. */
-async function commitGap(transaction: Queryable, { chainId, cursor, headers, reason }: GapCommit): Promise<void> {
-  await moveCursor(transaction, { chainId, from: cursor, to: lastOf(headers) })
+async function commitGap(transaction: Queryable, commit: GapCommit, epoch: bigint | null): Promise<void> {
+  const { chainId, cursor, headers, reason } = commit
+  await moveCursor(transaction, { chainId, from: cursor, to: lastOf(headers), epoch })
   await transaction.query({
     name: 'gap-stale',
     text: `

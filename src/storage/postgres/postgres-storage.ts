@@ -1,5 +1,7 @@
 import type { ApiKeyStore } from '../../access/api-key-store.js'
+import type { ConsumerStore } from '../../events/consumer-store.js'
 import type { EventLog } from '../../events/event-log.js'
+import type { LeaseStore } from '../../leases/lease-store.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
@@ -11,8 +13,10 @@ import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
+import { PostgresConsumerStore } from './event-consumers.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
+import { PostgresLeaseStore, freeLeases } from './lease-store.js'
 import { migrate } from './migrate.js'
 import { ReadingLane } from './reading-lane.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
@@ -26,8 +30,10 @@ export interface Storage {
   readonly watchList: WatchListStore
   readonly reader: BalanceReader
   readonly events: EventLog
+  readonly consumers: ConsumerStore
   readonly snapshots: SnapshotStore
   readonly apiKeys: ApiKeyStore
+  readonly leases: LeaseStore
   readonly snapshotReader: SnapshotReader
   readonly snapshotUpkeep: SnapshotUpkeep
   /**
@@ -49,7 +55,11 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
   const connection = await connectDatabase(settings, logger)
   const { database } = connection
   try {
-    await unlessAborted(settings.signal, database, () => migrate(database, logger))
+    await unlessAborted(settings.signal, database, async () => {
+      await migrate(database, logger)
+      // An embedded server has one owner, so what a crash left need not run out first.
+      if (settings.databaseUrl === null) await freeLeases(database)
+    })
   } catch (error) {
     await connection.close()
     throw error
@@ -60,8 +70,10 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     watchList: new PostgresWatchListStore(database),
     reader: new PostgresBalanceReader(reading),
     events: new PostgresEventLog(database, logger),
+    consumers: new PostgresConsumerStore(database),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
+    leases: new PostgresLeaseStore(database),
     snapshotReader: new PostgresSnapshotReader(reading),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),

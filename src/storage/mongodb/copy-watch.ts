@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { RetryableError } from '../../model/errors.js'
+import type { CopyPlace, PlaceDocument } from './copy-place.js'
+import { concerns, rewrites } from './event-concerns.js'
+import { MongoDbUnavailableError } from './mongodb-errors.js'
+import type { LogPlace, RecordEvent, RecordSource } from './record-source.js'
+
+/** A copy that keeps up needs some milliseconds; a caller who waits longer than this is better told. */
+const CATCH_UP_WAIT_MS = 2000
+const FIRST_POLL_MS = 5
+const POLL_MAX_MS = 100
+/** Events that are looked through at a time. */
+const EVENTS_AT_ONCE = 5000
+/** A copy that is further behind is not looked after event by event. */
+const PENDING_MAX = 20_000n
+
+/** What is in MongoDB is older than what was committed: an answer from there would lack records. */
+export class MongoDbBehindError extends RetryableError {
+  readonly code = 'records_behind'
+}
+
+export interface CopyWatchParts {
+  readonly place: Pick<CopyPlace, 'read'>
+  readonly source: Pick<RecordSource, 'eventsAfter'>
+}
+
+/**
+ * Tells whether MongoDB has all records of some positions, and whether they are still the same: by how far the copy says it
+ * is, and by what the log tells from there on. Positions are given by their keys.
+ */
+export class CopyWatch {
+  readonly #parts: CopyWatchParts
+  #reading: Promise<PlaceDocument | null> | null = null
+
+  constructor(parts: CopyWatchParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Resolves when everything that is committed of these positions by now is in MongoDB.
+   *
+   * @throws {MongoDbBehindError} when it is not within two seconds
+   * @throws {MongoDbUnavailableError} when MongoDB does not say
+   */
+  async caughtUp(positions: ReadonlySet<string>): Promise<void> {
+    const deadline = Date.now() + CATCH_UP_WAIT_MS
+    for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
+      const place = await this.#readWithin(deadline - Date.now())
+      if (place !== null && place.copying === null && !(await this.#isPending(place, positions))) return
+      if (Date.now() + pollMs >= deadline) throw behind(place)
+      await sleep(pollMs)
+    }
+  }
+
+  /** Whether records of these positions were taken back, or written anew, after a place in the log. */
+  rewrittenAfter(place: LogPlace, positions: ReadonlySet<string>): Promise<boolean> {
+    return this.#hasAfter(place, (event) => rewrites(event, positions))
+  }
+
+  async #isPending(place: PlaceDocument, positions: ReadonlySet<string>): Promise<boolean> {
+    return this.#hasAfter(place, (event) => concerns(event, positions), PENDING_MAX)
+  }
+
+  /** True also when the events cannot be told, or are more than so many. */
+  async #hasAfter(
+    { log, seq }: LogPlace,
+    matches: (event: RecordEvent) => boolean,
+    eventsMax?: bigint,
+  ): Promise<boolean> {
+    for (let after = seq; ;) {
+      const found = await this.#parts.source.eventsAfter(after, EVENTS_AT_ONCE)
+      if (found.log !== log || found.seq < after || found.expired) return true
+      if (eventsMax !== undefined && found.seq - seq > eventsMax) return true
+      if (found.events.some(matches)) return true
+      if (found.upto >= found.seq) return false
+      after = found.upto
+    }
+  }
+
+  /** However many wait, one asks. */
+  async #readWithin(timeoutMs: number): Promise<PlaceDocument | null> {
+    this.#reading ??= this.#parts.place.read().finally(() => (this.#reading = null))
+    const answered = new AbortController()
+    const late = sleep(Math.max(0, timeoutMs), null, { signal: answered.signal }).then(
+      () => {
+        throw new MongoDbUnavailableError(`expected an answer of MongoDB within ${CATCH_UP_WAIT_MS} ms, got none`, {
+          trouble: 'silent',
+        })
+      },
+      () => null,
+    )
+    try {
+      return await Promise.race([this.#reading, late])
+    } finally {
+      answered.abort()
+    }
+  }
+}
+
+function behind(place: PlaceDocument | null): MongoDbBehindError {
+  const hint = 'Ask again a little later. How far MongoDB is behind is told by /metrics and /readyz.'
+  if (place === null || place.copying !== null) {
+    return new MongoDbBehindError(
+      `the records are being copied to MongoDB, ${place?.copying?.copied ?? 0n} so far: until then it cannot answer`,
+      { hint },
+    )
+  }
+  return new MongoDbBehindError('MongoDB does not have the newest records yet', {
+    hint,
+    details: { copiedSeq: place.seq },
+  })
+}

@@ -1,0 +1,128 @@
+import type { AnyBulkWriteOperation, Collection } from 'mongodb'
+
+import { MongoDbForeignError, MongoDbUnavailableError, asMongoDbError, serverCode } from './mongodb-errors.js'
+import type { StoredDocument } from './record-document.js'
+
+/** Times that a write is tried again because another one came in between. */
+const ATTEMPTS_MAX = 5
+const DUPLICATE_KEY = 11_000
+
+export interface WriteResult {
+  readonly written: number
+  /** Left as they were, because something newer is there. */
+  readonly refused: number
+}
+
+/**
+ * Writes documents, in any order, where nothing newer is there already. Every write stands alone and may be repeated: all
+ * that matters is which version is the highest.
+ *
+ * A document that has a higher version does not match, so that the server tries to insert a second one of the same `_id`,
+ * and refuses.
+ *
+ * @throws {MongoDbForeignError} when a document of somebody else has the place of a record
+ * @throws {MongoDbUnavailableError}
+ */
+export async function writeDocuments(
+  records: Collection<StoredDocument>,
+  documents: readonly StoredDocument[],
+  batchSize: number,
+): Promise<WriteResult> {
+  let written = 0
+  let refused = 0
+  for (let start = 0; start < documents.length; start += batchSize) {
+    const result = await writeBatch(records, documents.slice(start, start + batchSize))
+    written += result.written
+    refused += result.refused
+  }
+  return { written, refused }
+}
+
+async function writeBatch(
+  records: Collection<StoredDocument>,
+  documents: readonly StoredDocument[],
+): Promise<WriteResult> {
+  let open = documents
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    open = await tryWrite(records, open)
+    if (open.length === 0) return { written: documents.length, refused: 0 }
+    const versions = await readVersions(records, open)
+    const newer = open.filter((document) => (versions.get(document._id) ?? -1n) > document.version)
+    // Without any document of this key something else was in the way; with an older one another writer was quicker.
+    const left = open.filter((document) => !newer.includes(document))
+    if (left.length === 0) return { written: documents.length - newer.length, refused: newer.length }
+    open = left
+    if (attempt === ATTEMPTS_MAX) throw refusal(left, versions)
+  }
+  return { written: 0, refused: 0 }
+}
+
+/** @returns the documents that were refused for a duplicate key */
+async function tryWrite(
+  records: Collection<StoredDocument>,
+  documents: readonly StoredDocument[],
+): Promise<readonly StoredDocument[]> {
+  try {
+    await records.bulkWrite(documents.map(replaceUnlessNewer), { ordered: false })
+    return []
+  } catch (error) {
+    const indexes = duplicatesOf(error)
+    if (indexes === null) throw asMongoDbError(error)
+    return indexes.flatMap((index) => documents[index] ?? [])
+  }
+}
+
+function replaceUnlessNewer(document: StoredDocument): AnyBulkWriteOperation<StoredDocument> {
+  return {
+    replaceOne: {
+      filter: { _id: document._id, version: { $lte: document.version } },
+      replacement: document,
+      upsert: true,
+    },
+  }
+}
+
+/** Which operations failed, if all that failed did so for a duplicate key; null for any other failure. */
+function duplicatesOf(error: unknown): readonly number[] | null {
+  if (!(error instanceof Error) || !('writeErrors' in error) || serverCode(error) !== DUPLICATE_KEY) return null
+  if ('result' in error && hasConcernError(error.result)) return null
+  const failures: unknown[] = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors]
+  const indexes: number[] = []
+  for (const failure of failures) {
+    if (typeof failure !== 'object' || failure === null || !('index' in failure) || !('code' in failure)) return null
+    if (failure.code !== DUPLICATE_KEY || typeof failure.index !== 'number') return null
+    indexes.push(failure.index)
+  }
+  return indexes
+}
+
+/** The writes that did not fail may be lost again. */
+function hasConcernError(result: unknown): boolean {
+  if (typeof result !== 'object' || result === null || !('getWriteConcernError' in result)) return false
+  return typeof result.getWriteConcernError === 'function' && result.getWriteConcernError() !== undefined
+}
+
+async function readVersions(
+  records: Collection<StoredDocument>,
+  documents: readonly StoredDocument[],
+): Promise<ReadonlyMap<string, bigint>> {
+  try {
+    const found = await records
+      .find({ _id: { $in: documents.map(({ _id }) => _id) } }, { projection: { version: 1 } })
+      .toArray()
+    return new Map(found.map(({ _id, version }) => [_id, version]))
+  } catch (error) {
+    throw asMongoDbError(error)
+  }
+}
+
+function refusal(documents: readonly StoredDocument[], versions: ReadonlyMap<string, bigint>): Error {
+  const foreign = documents.find(({ _id }) => !versions.has(_id))
+  if (foreign === undefined) {
+    return new MongoDbUnavailableError('MongoDB: other writers were always quicker', { trouble: 'busy' })
+  }
+  return new MongoDbForeignError(
+    `MongoDB: expected the place of the record ${foreign._id} to be free, got a document with another _id there`,
+    { hint: 'Name a database of its own in MONGODB_URL, or remove the documents that something else wrote.' },
+  )
+}

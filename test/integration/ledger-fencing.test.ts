@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { planRollback } from '../../src/ledger/roll-back.js'
+import type { LedgerStore } from '../../src/ledger/ledger-store.js'
+import {
+  blockCommit,
+  chainId,
+  hashOf,
+  header,
+  historyCommit,
+  openStore,
+  record,
+  row,
+  spanCommit,
+} from './ledger-store-fixture.js'
+import type { StoreFixture } from './ledger-store-fixture.js'
+
+const name = 'Test'
+const changedEvent = { type: 'watch-list.changed', data: { reason: 'a test' } } as const
+
+describe('a chain that another process follows by now', () => {
+  let fixture: StoreFixture
+  let old: LedgerStore
+  let young: LedgerStore
+
+  beforeEach(async () => {
+    fixture = await openStore()
+    old = fixture.store.underLease(5n)
+    young = fixture.store.underLease(6n)
+    await old.loadChain({ chainId, name })
+    await old.commitBlock(
+      blockCommit(header(9n), header(10n), {
+        opened: [fixture.native],
+        records: [record(fixture.native, 7n, null)],
+      }),
+    )
+  })
+
+  afterEach(() => fixture.close())
+
+  const writes: Readonly<Record<string, (store: LedgerStore) => Promise<unknown>>> = {
+    'a block': (store) =>
+      store.commitBlock(
+        blockCommit(header(10n), header(11n), {
+          records: [record(fixture.native, 8n, 7n)],
+          events: [changedEvent],
+        }),
+      ),
+    'a block in which nothing changed': (store) => store.commitBlock(blockCommit(header(10n), header(11n))),
+    'a span': (store) =>
+      store.commitSpan(
+        spanCommit(header(10n), [header(11n), header(12n)], {
+          records: [row(fixture.native, header(12n), 8n, 7n)],
+          events: [changedEvent],
+        }),
+      ),
+    'a rollback': (store) =>
+      store.commitRollback({ chainId, cursor: header(10n), ancestor: header(9n) }, (records) =>
+        planRollback(records, chainId, header(9n)),
+      ),
+    'a gap': (store) =>
+      store.commitGap({ chainId, cursor: header(10n), headers: [header(90n), header(91n)], reason: 'a test' }),
+    'a start': (store) => store.commitStart(chainId, hashOf(1n), []),
+    finality: (store) => store.commitFinality(chainId, { safe: 9n, finalized: 8n }),
+    'history that was put right': (store) =>
+      store.commitHistory(
+        historyCommit(fixture.native, 8n, header(9n), { records: [row(fixture.native, header(9n), 3n, null)] }),
+      ),
+    'pieces of history': (store) =>
+      store.commitHistoryPieces(chainId, [
+        historyCommit(fixture.native, 8n, header(9n), { records: [row(fixture.native, header(9n), 3n, null)] }),
+      ]),
+  }
+
+  /** Every row of the ledger and the log, to tell that nothing was written. */
+  const everything = (): Promise<unknown> =>
+    Promise.all(
+      ['chain', 'block', 'position', 'coverage', 'balance_record', 'event', 'event_log'].map((table) =>
+        fixture.database.query({
+          name: `all-${table}`,
+          text: `select * from tidemark.${table} as entry order by entry::text`,
+        }),
+      ),
+    )
+
+  it.each(Object.keys(writes))('takes %s from that process, and nothing of it from the one before', async (what) => {
+    const write = writes[what]!
+    await young.loadChain({ chainId, name })
+    const before = await everything()
+    await expect(write(old)).rejects.toMatchObject({ code: 'lease_lost', retryable: true })
+    expect(await everything()).toEqual(before)
+    await write(young)
+    expect(await everything()).not.toEqual(before)
+  })
+
+  it('cannot be claimed back under the old lease', async () => {
+    await young.loadChain({ chainId, name })
+    await expect(old.loadChain({ chainId, name })).rejects.toMatchObject({ code: 'lease_lost' })
+    await writes['a block']!(young)
+  })
+
+  it('has not moved any more once it is claimed, however many writes were under way', async () => {
+    const under = [1, 2, 3].flatMap(() => [writes['a block']!(old), writes['a span']!(old)])
+    const claimed = young.loadChain({ chainId, name })
+    const outcomes = await Promise.allSettled(under)
+    const { headers } = await claimed
+    const { headers: later } = await young.loadChain({ chainId, name })
+    expect(later.at(-1)).toEqual(headers.at(-1))
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') expect(['lease_lost', 'cursor_moved']).toContain(outcome.reason.code)
+    }
+  })
+
+  it('still says that its cursor moved when that is what is wrong', async () => {
+    await expect(old.commitBlock(blockCommit(header(9n), header(10n, 'b')))).rejects.toMatchObject({
+      code: 'cursor_moved',
+    })
+    await expect(old.commitSpan(spanCommit(header(9n), [header(10n, 'b')]))).rejects.toMatchObject({
+      code: 'cursor_moved',
+    })
+  })
+
+  it('takes what a tool finds out about the past, which needs no lease', async () => {
+    await young.loadChain({ chainId, name })
+    await writes['history that was put right']!(fixture.store)
+    expect(await fixture.records(fixture.native)).toEqual([
+      [9n, 3n, null],
+      [10n, 7n, 3n],
+    ])
+  })
+})

@@ -1,0 +1,165 @@
+import { afterEach, describe, expect, it } from 'vitest'
+
+import { toErrorAnswer } from '../../src/api/error-answer.js'
+import { silentLogger } from '../../src/model/logger.js'
+import type { Position } from '../../src/model/position.js'
+import { CopyPlace } from '../../src/storage/mongodb/copy-place.js'
+import { CopyWatch, MongoDbBehindError } from '../../src/storage/mongodb/copy-watch.js'
+import { openMongoDb } from '../../src/storage/mongodb/mongodb-connection.js'
+import type { MongoDbConnection } from '../../src/storage/mongodb/mongodb-connection.js'
+import { MongoDbUnavailableError } from '../../src/storage/mongodb/mongodb-errors.js'
+import type { MongoDbTrouble } from '../../src/storage/mongodb/mongodb-errors.js'
+import { toDocument } from '../../src/storage/mongodb/record-document.js'
+import type { RecordDocument } from '../../src/storage/mongodb/record-document.js'
+import { RecordQueries } from '../../src/storage/mongodb/record-queries.js'
+import { writeDocuments } from '../../src/storage/mongodb/write-documents.js'
+import { commandName, cursorReply, refusal, reply, startScriptedMongoDb } from '../support/scripted-mongodb.js'
+import type { ScriptedAnswer, ScriptedMongoDb } from '../support/scripted-mongodb.js'
+
+const position: Position = { chainId: 1n, token: 'native', solver: `0x${'a1'.repeat(20)}` }
+const NAMESPACE = 'scripted.balancerecords'
+
+const closing: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+describe('what a MongoDB that has troubles answers', () => {
+  it.each<{ readonly name: string; readonly first: ScriptedAnswer }>([
+    { name: 'is not the primary any more', first: refusal(10_107, 'NotWritablePrimary') },
+    { name: 'is recovering', first: refusal(11_602, 'InterruptedDueToReplStateChange') },
+    { name: 'is shutting down', first: refusal(91, 'ShutdownInProgress') },
+    { name: 'cuts the connection', first: { kind: 'cut' } },
+    { name: 'cuts the connection in the middle of its answer', first: { kind: 'cut', document: { ok: 1 } } },
+    { name: 'is slow', first: reply(answerOf(1n), { delayMs: 300 }) },
+  ])('is a record all the same when it $name, once', async ({ first }) => {
+    const { queries, server } = await open((_, count) => (count === 1 ? first : reply(answerOf(1n))))
+    const found = await queries.newest(position, {}, 10)
+    expect(found.map(({ balance }) => balance)).toEqual([2n ** 200n])
+    expect(server.commands.map(commandName)[0]).toBe('find')
+  })
+
+  it.each<{ readonly name: string; readonly answer: ScriptedAnswer; readonly trouble: MongoDbTrouble }>([
+    { name: 'is not the primary', answer: refusal(10_107, 'NotWritablePrimary'), trouble: 'restarting' },
+    { name: 'is shutting down', answer: refusal(91, 'ShutdownInProgress'), trouble: 'restarting' },
+    { name: 'took too long', answer: refusal(50, 'MaxTimeMSExpired'), trouble: 'silent' },
+    { name: 'wants another password', answer: refusal(13, 'Unauthorized'), trouble: 'refused' },
+    { name: 'has no space left', answer: refusal(14_031, 'OutOfDiskSpace'), trouble: 'disk_full' },
+    { name: 'cuts the connection', answer: { kind: 'cut' }, trouble: 'unreachable' },
+    { name: 'cuts its answers', answer: { kind: 'cut', document: { ok: 1 } }, trouble: 'unreachable' },
+    { name: 'says nothing', answer: { kind: 'silence' }, trouble: 'silent' },
+  ])('is a failure that may pass when it $name, again and again', async ({ answer, trouble }) => {
+    const { queries } = await open(() => answer, '?socketTimeoutMS=300')
+    const failure = await failureOf(queries.newest(position, {}, 10))
+    expect(failure).toBeInstanceOf(MongoDbUnavailableError)
+    expect(failure).toMatchObject({ trouble, retryable: true })
+    expect(toErrorAnswer(failure)).toMatchObject({ status: 503, body: { code: 'unavailable' } })
+    expect(JSON.stringify(toErrorAnswer(failure))).not.toContain('127.0.0.1')
+  })
+
+  it('is asked no longer than its own limit allows, and leaves no cursor behind', async () => {
+    const { queries, server } = await open(() => cursorReply(NAMESPACE, []))
+    await queries.newest(position, {}, 10)
+    expect(server.commands[0]).toMatchObject({ find: 'balancerecords', limit: 10, batchSize: 11 })
+    expect(server.commands[0]?.['maxTimeMS']).toBeGreaterThan(0)
+  })
+
+  it('is a failure that may pass when its cursor is gone', async () => {
+    const { queries, server } = await open((command) =>
+      commandName(command) === 'find' ? cursorReply(NAMESPACE, [documentOf(2n)], 77n) : refusal(43, 'CursorNotFound'),
+    )
+    expect(await failureOf(queries.newest(position, {}, 10))).toMatchObject({ trouble: 'restarting' })
+    expect(server.commands.map(commandName)).toEqual(['find', 'getMore'])
+  })
+
+  it('is a failure that may pass when a write is not confirmed, although it was done', async () => {
+    const { connection } = await open(() =>
+      reply({ n: 1, nModified: 1, writeConcernError: { code: 64, codeName: 'WriteConcernFailed', errmsg: 'timeout' } }),
+    )
+    const failure = await failureOf(writeDocuments(connection.records, [documentOf(1n)], 10))
+    expect(failure).toMatchObject({ trouble: 'unconfirmed', retryable: true })
+  })
+
+  it('is a failure that may pass, within seconds, when nobody says how far the copy is', async () => {
+    const { connection } = await open(() => ({ kind: 'silence' }))
+    const watch = new CopyWatch({ place: new CopyPlace(connection.places), source: { eventsAfter: neverAsked } })
+    const startedAt = performance.now()
+    expect(await failureOf(watch.caughtUp(new Set()))).toMatchObject({ trouble: 'silent' })
+    expect(performance.now() - startedAt).toBeLessThan(10_000)
+  })
+
+  it('is told to be behind when nothing was copied to it yet', async () => {
+    const { connection } = await open(() => cursorReply('scripted.tidemark_place', []))
+    const watch = new CopyWatch({ place: new CopyPlace(connection.places), source: { eventsAfter: neverAsked } })
+    const failure = await failureOf(watch.caughtUp(new Set()))
+    expect(failure).toBeInstanceOf(MongoDbBehindError)
+    expect(toErrorAnswer(failure)).toMatchObject({ status: 503, body: { code: 'records_behind' } })
+  })
+
+  it('never has more queries to answer at a time than it should, and the others follow', async () => {
+    let running = 0
+    let most = 0
+    const { queries } = await open(() => {
+      running += 1
+      most = Math.max(most, running)
+      setTimeout(() => (running -= 1), 40)
+      return reply(answerOf(1n), { delayMs: 50 })
+    })
+    const found = await Promise.all(Array.from({ length: 23 }, () => queries.newest(position, {}, 10)))
+    expect(found.every((records) => records.length === 1)).toBe(true)
+    expect(most).toBe(5)
+  })
+})
+
+interface Opened {
+  readonly server: ScriptedMongoDb
+  readonly connection: MongoDbConnection
+  readonly queries: RecordQueries
+}
+
+async function open(
+  answer: Parameters<typeof startScriptedMongoDb>[0],
+  options = '?socketTimeoutMS=5000',
+): Promise<Opened> {
+  const server = await startScriptedMongoDb(answer)
+  closing.push(() => server.close())
+  const connection = await openMongoDb({ url: `${server.url}${options}` }, silentLogger)
+  closing.push(() => connection.close())
+  return { server, connection, queries: new RecordQueries(connection.records) }
+}
+
+function documentOf(block: bigint): RecordDocument {
+  const record = {
+    ...position,
+    balance: 2n ** 200n,
+    previousBalance: null,
+    blockNumber: block,
+    blockHash: `0x${'ab'.repeat(32)}` as const,
+    timestamp: new Date(1_700_000_000_000),
+    transactionHashes: [],
+    cause: null,
+    unexplained: 0n,
+    decimals: 18,
+    symbol: 'ETH',
+    name: 'Ether',
+  }
+  return toDocument(record, 1n)
+}
+
+function answerOf(block: bigint): object {
+  return { cursor: { firstBatch: [documentOf(block)], id: 0n, ns: NAMESPACE } }
+}
+
+async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work
+  } catch (error) {
+    return error
+  }
+  throw new Error('expected a failure, got an answer')
+}
+
+function neverAsked(): never {
+  throw new Error('expected the log not to be asked')
+}
