@@ -24,6 +24,7 @@ import type { MoveMark } from './fence.js'
 import { moveTable, readArrived } from './move-table.js'
 import { openEnd, requireEmbedded } from './open-end.js'
 import type { TransferEnd } from './open-end.js'
+import { silenceTriggers, wakeTriggers } from './own-triggers.js'
 import { countRows, qualified, readSequences, readTables, setSequences } from './read-tables.js'
 import type { Table } from './read-tables.js'
 import { TransferMismatchError } from './transfer-errors.js'
@@ -179,6 +180,7 @@ async function takeUp(source: TransferEnd, target: TransferEnd, options: MoveOpt
     const tables = await readTables(target.session)
     await lockTables(target.session, tables)
     await requireEmpty(target.session, tables, target.called)
+    await silenceTriggers(target.session, tables)
     await beginMark(target.session, { ...begin, role: 'target', other: options.sourceName })
   })
   return { ...begin, resumed: leaving !== undefined, arrived: false }
@@ -276,6 +278,7 @@ async function finishTarget(source: pg.Client, target: pg.Client, tables: readon
   await inTransaction(target, async () => {
     await setSequences(target, sequences)
     await openFence(target)
+    await wakeTriggers(target, tables)
     await completeMark(target, 'target')
   })
 }

@@ -14,6 +14,7 @@ import { countLines } from './count-lines.js'
 import { lockTables, requireEmpty } from './empty-target.js'
 import { openEnd } from './open-end.js'
 import type { TransferEnd } from './open-end.js'
+import { silenceTriggers, wakeTriggers } from './own-triggers.js'
 import { BackupReader } from './read-backup.js'
 import { columnList, qualified, readSequences, readTables, setSequences } from './read-tables.js'
 import type { Table } from './read-tables.js'
@@ -120,6 +121,7 @@ async function fill({ session, called }: TransferEnd, options: Filling): Promise
       await requireEmpty(session, tables, called)
       await checkTables(session, tables, header)
       if ((await reader.readHeader()).log !== header.log) throw changedMeanwhile()
+      await silenceTriggers(session, tables)
       const progress = new RowCount('copying', header, options)
       for (const table of header.tables) {
         if (table.isCounter) await ask(session, { text: `delete from ${qualified(table)}` })
@@ -128,6 +130,7 @@ async function fill({ session, called }: TransferEnd, options: Filling): Promise
         progress.endTable(table)
       }
       if ((await reader.finish()) !== options.digest) throw changedMeanwhile()
+      await wakeTriggers(session, tables)
       await setSequences(session, header.sequences)
       return renameLog(session)
     })
