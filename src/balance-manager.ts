@@ -279,7 +279,7 @@ export class BalanceManager extends BalanceQueries {
         followed: worker.followed,
         state: report.state,
         reason: report.reason,
-        head: report.head,
+        head: worker.followed === 'here' ? report.head : newestOf(report.head, stored?.processed?.number ?? null),
         processed: stored?.processed?.number ?? null,
         safe: stored?.finality.safe ?? null,
         finalized: stored?.finality.finalized ?? null,
@@ -426,7 +426,7 @@ export class BalanceManager extends BalanceQueries {
           chainId: worker.chain.chainId,
           followed: worker.followed,
           state: report.state,
-          head: report.head,
+          head: summary?.head ?? report.head,
           processed: summary?.processed ?? null,
           lagSeconds: summary?.lagSeconds ?? null,
           positions: report.positions,
@@ -503,6 +503,12 @@ function holderName(clock: Clock): string {
 
 function throwIfClosed(signal: AbortSignal): void {
   if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
+}
+
+/** What another process told of the head is a moment old, and may be older than what is stored. */
+function newestOf(head: bigint | null, processed: bigint | null): bigint | null {
+  if (head === null || processed === null) return head
+  return head > processed ? head : processed
 }
 
 function lagOf(timestamp: Date | undefined): number | null {
