@@ -85,7 +85,8 @@ export class CopyStep {
     // Before anything is copied, so that none of the events from then on is deleted.
     const { log, seq } = await source.register(target)
     const generation = before?.generation ?? (await highestGeneration(records))
-    const begun = await place.begin(before, { target, generation: generation + 1n, log, seq })
+    const { markAfter: mark } = await source.eventsAfter(seq, 1)
+    const begun = await place.begin(before, { target, generation: generation + 1n, log, seq, mark })
     if (begun) logger.info({ reason, seq: seq.toString() }, 'all records are copied to MongoDB')
     return 'more'
   }
