@@ -160,6 +160,7 @@ export class BalanceManager extends BalanceQueries {
     }
     this.#running.upkeep.start()
     this.#running.mongodb?.start()
+    this.#running.groups.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }

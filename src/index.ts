@@ -28,7 +28,7 @@ export type { Finding, FindingArea, FindingLevel } from './doctor/finding.js'
 export { openApiKeys } from './open-api-keys.js'
 export type { NewApiKey, OpenApiKeys } from './open-api-keys.js'
 export { NoDatabaseError, openBalances } from './open-balances.js'
-export type { EventListener, OpenBalances } from './open-balances.js'
+export type { EventListener, OpenBalances, OpenBalancesOptions } from './open-balances.js'
 export { openHistory } from './open-history.js'
 export type { OpenHistory } from './open-history.js'
 export type { BackfillOptions, HistorySelection, ProveHistoryOptions, VerifyHistoryOptions } from './history-keeper.js'
@@ -94,3 +94,10 @@ export type { MongoDbTrouble } from './storage/mongodb/mongodb-errors.js'
 export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
 export { migrateDatabase } from './storage/postgres/migrate-database.js'
+export { moveDatabase, undoMove } from './storage/postgres/transfer/move-database.js'
+export type {
+  MovedTable,
+  MoveOptions,
+  MoveReport,
+  TransferProgress,
+} from './storage/postgres/transfer/move-database.js'
