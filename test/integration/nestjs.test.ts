@@ -31,19 +31,26 @@ const eventNames = [
   'watch-list.changed',
 ] as const satisfies readonly (keyof BalanceManagerEvents)[]
 
+/** A module, or any other class that its decorator makes what it is. */
+function decorated(...decorators: readonly ClassDecorator[]): Type {
+  // oxlint-disable-next-line typescript/no-extraneous-class -- Nest knows everything by its class
+  class Decorated {}
+  for (const decorate of decorators) decorate(Decorated)
+  return Decorated
+}
+
 /** What `@OnEvent` handlers were given, in order. */
 type Heard = { name: string; payload: unknown }[]
 
 /** A provider with a handler for each event, as an application has; its decorators are applied by hand. */
 function listenerOf(heard: Heard): Type {
-  class Listener {}
+  const Listener = decorated(Injectable())
   for (const name of eventNames) {
     const method = `on ${name}`
     const value = (payload: unknown): void => void heard.push({ name, payload })
     Object.defineProperty(Listener.prototype, method, { value, configurable: true, writable: true })
     OnEvent(name)(Listener.prototype, method, { value })
   }
-  Injectable()(Listener)
   return Listener
 }
 
@@ -92,15 +99,15 @@ describe('the NestJS module', () => {
   }
 
   const start = async ({ options, imports, heard, fastify }: StartOptions = {}): Promise<INestApplication> => {
-    class AppModule {}
-    Module({
+    const module = Module({
       imports: [
         ...(imports ?? [EventEmitterModule.forRoot()]),
         BalanceManagerModule.forRoot(options ?? { config: config() }),
       ],
       controllers: [HostController],
       providers: heard === undefined ? [] : [listenerOf(heard)],
-    })(AppModule)
+    })
+    const AppModule = decorated(module)
     const settings = { logger: false, abortOnError: false } as const
     const application = await (fastify === true
       ? NestFactory.create(AppModule, new FastifyAdapter(), settings)
@@ -269,10 +276,8 @@ describe('the NestJS module', () => {
       readonly solvers = [payer]
     }
     Injectable()(Settings)
-    class SettingsModule {}
-    Module({ providers: [Settings], exports: [Settings] })(SettingsModule)
-    class AppModule {}
-    Module({
+    const SettingsModule = decorated(Module({ providers: [Settings], exports: [Settings] }))
+    const module = Module({
       imports: [
         BalanceManagerModule.forRootAsync({
           imports: [SettingsModule],
@@ -280,8 +285,8 @@ describe('the NestJS module', () => {
           useFactory: async ({ solvers }: Settings) => ({ config: config({ solvers }) }),
         }),
       ],
-    })(AppModule)
-    const application = await NestFactory.create(AppModule, { logger: false })
+    })
+    const application = await NestFactory.create(decorated(module), { logger: false })
     applications.push(application)
     await application.init()
     expect((await serviceOf(application).getMonitoredSolvers()).map(({ address }) => address)).toEqual([
@@ -390,7 +395,7 @@ describe('the NestJS module', () => {
     })
     expect(await indicator.isHealthy()).toMatchObject({ tidemark: { status: 'up' } })
     expect(await indicator.isHealthy('tidemark', { chainsMustBeLive: true })).toMatchObject({
-      tidemark: { status: 'down', reason: expect.stringContaining(CHAIN_ID.toString()) as string },
+      tidemark: { status: 'down', reason: expect.stringMatching(/^Anvil is (degraded|stalled)$/) as string },
     })
     await application.close()
     expect(await indicator.isHealthy()).toEqual({

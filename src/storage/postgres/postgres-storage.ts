@@ -3,22 +3,27 @@ import type { ConsumerStore } from '../../events/consumer-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { LeaseStore } from '../../leases/lease-store.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
+import type { CoverageReader, RecordReader } from '../../ledger/record-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
 import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
 import type { SnapshotUpkeep } from '../../snapshots/snapshot-upkeep.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
+import type { RecordSource } from '../mongodb/record-source.js'
 import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
 import { PostgresConsumerStore } from './event-consumers.js'
+import { PostgresCoverageReader } from './coverage-runs.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { PostgresLeaseStore, freeLeases } from './lease-store.js'
 import { migrate } from './migrate.js'
+import { PostgresRecordSource } from './record-source.js'
 import { ReadingLane } from './reading-lane.js'
+import { PostgresRecordReader } from './record-reader.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
 import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
@@ -29,11 +34,15 @@ export interface Storage {
   readonly ledger: LedgerStore
   readonly watchList: WatchListStore
   readonly reader: BalanceReader
+  readonly records: RecordReader
+  readonly coverage: CoverageReader
   readonly events: EventLog
   readonly consumers: ConsumerStore
   readonly snapshots: SnapshotStore
   readonly apiKeys: ApiKeyStore
   readonly leases: LeaseStore
+  /** What a copy of the records is made from. */
+  readonly recordSource: RecordSource
   readonly snapshotReader: SnapshotReader
   readonly snapshotUpkeep: SnapshotUpkeep
   /**
@@ -65,15 +74,19 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     throw error
   }
   const reading = new ReadingLane(database)
+  const events = new PostgresEventLog(database, logger)
   return {
     ledger: new PostgresLedgerStore(database),
     watchList: new PostgresWatchListStore(database),
     reader: new PostgresBalanceReader(reading),
-    events: new PostgresEventLog(database, logger),
+    records: new PostgresRecordReader(reading),
+    coverage: new PostgresCoverageReader(reading),
+    events,
     consumers: new PostgresConsumerStore(database),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
     leases: new PostgresLeaseStore(database),
+    recordSource: new PostgresRecordSource(database, events),
     snapshotReader: new PostgresSnapshotReader(reading),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),
