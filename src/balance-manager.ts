@@ -159,8 +159,8 @@ export class BalanceManager extends BalanceQueries {
       this.#settleStart()
     }
     this.#running.upkeep.start()
-    this.#running.mongodb?.start()
     this.#running.groups.start()
+    this.#running.mongodb?.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
