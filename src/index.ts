@@ -65,6 +65,7 @@ export { finalityOf } from './model/block.js'
 export type { BlockPoint, BlockRef, Finality, FinalityCursors } from './model/block.js'
 export type { CoverageKind } from './model/chain-event.js'
 export type { ChainState, EndpointStatus } from './model/chain-state.js'
+export type { RecordCopyHealth, RecordCopyMetrics } from './model/record-copy.js'
 export type { WatchOrigin, WatchedSolver, WatchedToken } from './model/watch-list.js'
 export { ConfigurationError, RetryableError, TidemarkError } from './model/errors.js'
 export type {
@@ -88,13 +89,15 @@ export { IdempotencyConflictError, OverloadedError, StorageUnavailableError } fr
 export type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 export type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
 export type { BookName, SeriesBucket, SeriesValue, SnapshotSeries } from './model/snapshot-series.js'
+export { MongoDbForeignError, MongoDbUnavailableError } from './storage/mongodb/mongodb-errors.js'
+export type { MongoDbTrouble } from './storage/mongodb/mongodb-errors.js'
 export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
 export { migrateDatabase } from './storage/postgres/migrate-database.js'
 export { moveDatabase, undoMove } from './storage/postgres/transfer/move-database.js'
-export type {
-  MovedTable,
-  MoveOptions,
-  MoveReport,
-  TransferProgress,
-} from './storage/postgres/transfer/move-database.js'
+export type { MovedTable, MoveOptions, MoveReport } from './storage/postgres/transfer/move-database.js'
+export { restoreDatabase } from './storage/postgres/transfer/restore-backup.js'
+export type { RestoreOptions, RestoreReport } from './storage/postgres/transfer/restore-backup.js'
+export type { TransferProgress } from './storage/postgres/transfer/transfer-progress.js'
+export { backupDatabase } from './storage/postgres/transfer/write-backup.js'
+export type { BackupOptions, BackupReport } from './storage/postgres/transfer/write-backup.js'
