@@ -161,10 +161,11 @@ export class MongoDbRecordReader implements RecordReader {
     const { queries } = this.#parts
     const { processed, intervals } = coverage
     const at = withinCursor(instant, processed)
-    const found =
-      'block' in at
-        ? (await queries.newest(position, { to: at.block }, 1))[0]
-        : await queries.nearest(position, { upTo: at.time })
+    // At the cursor's own second there may be blocks that are not processed yet.
+    const isBefore = 'time' in at && at.time.getTime() < processed.timestamp.getTime()
+    const found = isBefore
+      ? await queries.nearest(position, { upTo: at.time })
+      : (await queries.newest(position, { to: 'block' in at ? at.block : processed.number }, 1))[0]
     if (found === null || found === undefined) return null
     const { chainId, token, solver, decimals, symbol, name, balance, blockNumber, blockHash, timestamp } = found
     const certainty = certaintyAt(await this.#timed(position, intervals), at)
@@ -228,10 +229,9 @@ function isProcessed(
   return coverage !== null && coverage !== undefined && coverage.processed !== null
 }
 
-function withinCursor(instant: Instant, { number, timestamp }: BlockPoint): Instant {
-  if ('block' in instant) return instant.block > number ? { block: number } : instant
-  // At the cursor's own second there may be blocks that are not processed yet.
-  return instant.time.getTime() >= timestamp.getTime() ? { block: number } : instant
+function withinCursor(instant: Instant, processed: BlockPoint): Instant {
+  if ('block' in instant) return instant.block > processed.number ? { block: processed.number } : instant
+  return { time: earlier(instant.time, processed) }
 }
 
 function earlier(time: Date | undefined, { timestamp }: BlockPoint): Date {
