@@ -98,7 +98,7 @@ export interface HistoryCommit {
   readonly positionId: bigint
   /** Inclusive bounds of what is replaced; `to` is at or below the cursor. */
   readonly from: bigint
-  readonly to: BlockRef
+  readonly to: BlockRef & { readonly timestampSeconds?: number | undefined }
   readonly records: readonly HistoryRow[]
   readonly coverage: CoverageKind
   readonly reason: 'backfill' | 'verify' | 'sync'

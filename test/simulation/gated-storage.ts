@@ -50,6 +50,7 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
+    const { records, coverage } = this.#storage
     const { ledger, watchList, reader, events, leases, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
       this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
@@ -58,6 +59,8 @@ export class GatedDatabase {
       ledger: gate(ledger, 'ledger'),
       watchList: gate(watchList, 'watchList'),
       reader: gate(reader, 'reader'),
+      records,
+      coverage,
       events: this.#gateEvents(owner, gate(events, 'events')),
       consumers: gate(consumers, 'consumers'),
       snapshots: gate(snapshots, 'snapshots'),

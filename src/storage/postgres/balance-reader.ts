@@ -8,7 +8,6 @@ import type {
 } from '../../ledger/balance-reader.js'
 import type { BalanceTotal } from '../../model/balance-statistics.js'
 import type { CoverageInterval } from '../../model/coverage.js'
-import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord, CurrentBalance } from '../../model/balance-record.js'
 import { finalityOf } from '../../model/block.js'
 import type { Position } from '../../model/position.js'
@@ -16,24 +15,8 @@ import { selectTotals } from './balance-totals.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 import { selectCoverage, toBigInt } from './ledger-queries.js'
-
-const recordColumns = `
-  record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
-  record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`
-
-interface RecordColumns {
-  readonly block_number: string
-  readonly block_hash: Buffer
-  readonly timestamp: Date
-  readonly balance: string
-  readonly previous_balance: string | null
-  readonly transaction_hashes: readonly Buffer[]
-  readonly cause: BalanceCause | null
-  readonly unexplained: string
-  readonly decimals: number | null
-  readonly symbol: string | null
-  readonly name: string | null
-}
+import { positionId, readRecord, recordColumns, selectHistory } from './record-history.js'
+import type { RecordColumns } from './record-history.js'
 
 interface BalanceColumns extends RecordColumns {
   readonly id: string
@@ -128,71 +111,17 @@ export class PostgresBalanceReader implements BalanceReader {
     return items[0] ?? null
   }
 
-  async history(request: HistoryRequest): Promise<Page<BalanceRecord> | null> {
-    const { position, limit } = request
-    const id = await this.#positionId(position)
-    if (id === null) return null
-    const rows = await this.#database.query<RecordColumns>({
-      name: 'history',
-      text: `
-        select ${recordColumns} from tidemark.balance_record as record
-        where position_id = $1
-          and ($2::bigint is null or block_number < $2)
-          and ($3::bigint is null or block_number >= $3)
-          and ($4::bigint is null or block_number <= $4)
-          and ($5::timestamptz is null or timestamp >= $5)
-          and ($6::timestamptz is null or timestamp <= $6)
-        order by block_number desc
-        limit $7`,
-      values: [
-        id,
-        request.beforeBlock ?? null,
-        request.fromBlock ?? null,
-        request.toBlock ?? null,
-        request.from ?? null,
-        request.to ?? null,
-        limit + 1,
-      ],
-    })
-    const items = rows.slice(0, limit).map((row) => readRecord(position, row))
-    return { items, nextCursor: rows.length > limit ? (items.at(-1)?.blockNumber ?? null) : null }
+  history(request: HistoryRequest): Promise<Page<BalanceRecord> | null> {
+    return selectHistory(this.#database, request)
   }
 
   async coverage(position: Position): Promise<readonly CoverageInterval[] | null> {
-    const id = await this.#positionId(position)
+    const id = await positionId(this.#database, position)
     return id === null ? null : selectCoverage(this.#database, BigInt(id))
   }
 
   totals(request: TotalsRequest): Promise<Page<BalanceTotal>> {
     return selectTotals(this.#database, request)
-  }
-
-  async #positionId({ chainId, token, solver }: Position): Promise<string | null> {
-    const rows = await this.#database.query<{ id: string }>({
-      name: 'position-id',
-      text: 'select id from tidemark.position where chain_id = $1 and token = $2 and solver = $3',
-      values: [chainId, tokenToBytes(token), toBytes(solver)],
-    })
-    return rows[0]?.id ?? null
-  }
-}
-
-function readRecord(position: Position, row: RecordColumns): BalanceRecord {
-  return {
-    chainId: position.chainId,
-    token: position.token,
-    solver: position.solver,
-    balance: BigInt(row.balance),
-    previousBalance: toBigInt(row.previous_balance),
-    blockNumber: BigInt(row.block_number),
-    blockHash: toHash(row.block_hash),
-    timestamp: row.timestamp,
-    transactionHashes: row.transaction_hashes.map(toHash),
-    cause: row.cause,
-    unexplained: BigInt(row.unexplained),
-    decimals: row.decimals,
-    symbol: row.symbol,
-    name: row.name,
   }
 }
 

@@ -2,6 +2,7 @@ import { CursorMovedError, HistoryContradictionError, KEPT_HEADERS } from '../..
 import type { HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
 import type { CoverageInterval } from '../../model/coverage.js'
 import type { BalanceCause } from '../../model/balance-cause.js'
+import { blockTime } from '../../model/block.js'
 import type { BlockHeader, BlockRef } from '../../model/block.js'
 import type { CoverageKind } from '../../model/chain-event.js'
 import { appendChanges, noteChanges } from './announce-history.js'
@@ -155,13 +156,18 @@ function checkRows({ positionId, from, to, records }: HistoryCommit): void {
   }
 }
 
+interface TimedRow extends CoverageRow {
+  readonly from_timestamp: Date | null
+  readonly to_timestamp: Date | null
+}
+
 /** @returns true when a block is known now that was not, or better than before. */
 async function growCoverage(transaction: Queryable, commit: HistoryCommit, cursor: bigint): Promise<boolean> {
   const { positionId, from, to, coverage } = commit
-  const rows = await transaction.query<CoverageRow>({
+  const rows = await transaction.query<TimedRow>({
     name: 'coverage-around',
     text: `
-      select from_number, to_number, kind from tidemark.coverage
+      select from_number, to_number, kind, from_timestamp, to_timestamp from tidemark.coverage
       where position_id = $1 and from_number <= $3::bigint + 1 and (to_number is null or to_number >= $2::bigint - 1)
       order by from_number`,
     values: [positionId, from, to.number],
@@ -178,16 +184,19 @@ async function growCoverage(transaction: Queryable, commit: HistoryCommit, curso
     })
   }
   if (fresh.length > 0) {
+    const times = timesKnown(rows, commit)
     await transaction.query({
       name: 'add-coverage',
       text: `
-        insert into tidemark.coverage (position_id, from_number, to_number, kind)
-        select $1, * from unnest($2::bigint[], $3::bigint[], $4::text[])`,
+        insert into tidemark.coverage (position_id, from_number, to_number, kind, from_timestamp, to_timestamp)
+        select $1, * from unnest($2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[], $6::timestamptz[])`,
       values: [
         positionId,
         fresh.map((interval) => interval.from),
         fresh.map((interval) => interval.to),
         fresh.map((interval) => interval.kind),
+        fresh.map((interval) => times.get(interval.from) ?? null),
+        fresh.map((interval) => (interval.to === null ? null : (times.get(interval.to) ?? null))),
       ],
     })
   }
@@ -195,6 +204,18 @@ async function growCoverage(transaction: Queryable, commit: HistoryCommit, curso
     blocksOf(after, cursor) > blocksOf(before, cursor) ||
     blocksOf(after, cursor, 'exact') > blocksOf(before, cursor, 'exact')
   )
+}
+
+/** Times of blocks that may bound coverage: headers are kept only for a while. */
+function timesKnown(rows: readonly TimedRow[], { to, records }: HistoryCommit): ReadonlyMap<bigint, Date> {
+  const times = new Map<bigint, Date>()
+  for (const row of rows) {
+    if (row.from_timestamp !== null) times.set(BigInt(row.from_number), row.from_timestamp)
+    if (row.to_number !== null && row.to_timestamp !== null) times.set(BigInt(row.to_number), row.to_timestamp)
+  }
+  for (const { block } of records) times.set(block.number, blockTime(block))
+  if (to.timestampSeconds !== undefined) times.set(to.number, new Date(to.timestampSeconds * 1000))
+  return times
 }
 
 function sameInterval(one: CoverageInterval, two: CoverageInterval): boolean {

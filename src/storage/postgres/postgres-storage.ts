@@ -3,6 +3,7 @@ import type { ConsumerStore } from '../../events/consumer-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { LeaseStore } from '../../leases/lease-store.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
+import type { CoverageReader, RecordReader } from '../../ledger/record-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
 import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
@@ -14,11 +15,13 @@ import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
 import { PostgresConsumerStore } from './event-consumers.js'
+import { PostgresCoverageReader } from './coverage-runs.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { PostgresLeaseStore } from './lease-store.js'
 import { migrate } from './migrate.js'
 import { ReadingLane } from './reading-lane.js'
+import { PostgresRecordReader } from './record-reader.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
 import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
@@ -29,6 +32,8 @@ export interface Storage {
   readonly ledger: LedgerStore
   readonly watchList: WatchListStore
   readonly reader: BalanceReader
+  readonly records: RecordReader
+  readonly coverage: CoverageReader
   readonly events: EventLog
   readonly consumers: ConsumerStore
   readonly snapshots: SnapshotStore
@@ -65,6 +70,8 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     ledger: new PostgresLedgerStore(database),
     watchList: new PostgresWatchListStore(database),
     reader: new PostgresBalanceReader(reading),
+    records: new PostgresRecordReader(reading),
+    coverage: new PostgresCoverageReader(reading),
     events: new PostgresEventLog(database, logger),
     consumers: new PostgresConsumerStore(database),
     snapshots: new PostgresSnapshotStore(database),

@@ -1,0 +1,111 @@
+import type { HistoryRequest, Page } from '../../ledger/balance-reader.js'
+import type { RecordRange } from '../../ledger/record-reader.js'
+import type { BalanceCause } from '../../model/balance-cause.js'
+import type { BalanceRecord } from '../../model/balance-record.js'
+import type { Position } from '../../model/position.js'
+import { toBytes, toHash, tokenToBytes } from './bytes.js'
+import type { Queryable } from './database.js'
+import { toBigInt } from './ledger-queries.js'
+
+/** Records of a long history that are in memory at a time. */
+const STREAM_PAGE = 500
+/** No block has a greater number. */
+const BLOCK_MAX = 2n ** 63n - 1n
+
+export const recordColumns = `
+  record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
+  record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`
+
+export interface RecordColumns {
+  readonly block_number: string
+  readonly block_hash: Buffer
+  readonly timestamp: Date
+  readonly balance: string
+  readonly previous_balance: string | null
+  readonly transaction_hashes: readonly Buffer[]
+  readonly cause: BalanceCause | null
+  readonly unexplained: string
+  readonly decimals: number | null
+  readonly symbol: string | null
+  readonly name: string | null
+}
+
+export function readRecord(position: Position, row: RecordColumns): BalanceRecord {
+  return {
+    chainId: position.chainId,
+    token: position.token,
+    solver: position.solver,
+    balance: BigInt(row.balance),
+    previousBalance: toBigInt(row.previous_balance),
+    blockNumber: BigInt(row.block_number),
+    blockHash: toHash(row.block_hash),
+    timestamp: row.timestamp,
+    transactionHashes: row.transaction_hashes.map(toHash),
+    cause: row.cause,
+    unexplained: BigInt(row.unexplained),
+    decimals: row.decimals,
+    symbol: row.symbol,
+    name: row.name,
+  }
+}
+
+export async function positionId(database: Queryable, { chainId, token, solver }: Position): Promise<string | null> {
+  const rows = await database.query<{ id: string }>({
+    name: 'position-id',
+    text: 'select id from tidemark.position where chain_id = $1 and token = $2 and solver = $3',
+    values: [chainId, tokenToBytes(token), toBytes(solver)],
+  })
+  return rows[0]?.id ?? null
+}
+
+/**
+ * Times are turned into blocks first, by the index that has them in order: so a page costs the same anywhere in a long
+ * history, whatever bounds it has.
+ */
+const selectRecords = `
+  select ${recordColumns} from tidemark.balance_record as record
+  where position_id = $1
+    and block_number >= greatest($2::bigint, case when $4::timestamptz is not null then coalesce((
+      select block_number from tidemark.balance_record
+      where position_id = $1 and timestamp >= $4 order by timestamp, block_number limit 1), ${BLOCK_MAX}) end)
+    and block_number <= least($3::bigint, case when $5::timestamptz is not null then coalesce((
+      select block_number from tidemark.balance_record
+      where position_id = $1 and timestamp <= $5 order by timestamp desc, block_number desc limit 1), -1) end)
+  order by block_number desc
+  limit $6`
+
+/** A page of records, newest first; null for a position that was never watched. */
+export async function selectHistory(database: Queryable, request: HistoryRequest): Promise<Page<BalanceRecord> | null> {
+  const id = await positionId(database, request.position)
+  return id === null ? null : selectPage(database, id, request)
+}
+
+async function selectPage(database: Queryable, id: string, request: HistoryRequest): Promise<Page<BalanceRecord>> {
+  const { position, limit, beforeBlock, fromBlock, toBlock, from, to } = request
+  const low = fromBlock ?? 0n
+  const below = beforeBlock === undefined ? BLOCK_MAX : beforeBlock - 1n
+  const high = toBlock === undefined || below < toBlock ? below : toBlock
+  if (low > BLOCK_MAX || high < low) return { items: [], nextCursor: null }
+  const rows = await database.query<RecordColumns>({
+    name: 'history',
+    text: selectRecords,
+    values: [id, low, high < BLOCK_MAX ? high : BLOCK_MAX, from ?? null, to ?? null, limit + 1],
+  })
+  const items = rows.slice(0, limit).map((row) => readRecord(position, row))
+  return { items, nextCursor: rows.length > limit ? (items.at(-1)?.blockNumber ?? null) : null }
+}
+
+/**
+ * All records of a range, newest first, page by page: no connection is held in between. What comes in the meantime is
+ * newer than what was handed out, so none comes twice, and none that stands all the while is missed.
+ */
+export async function* streamRecords(database: Queryable, range: RecordRange): AsyncGenerator<BalanceRecord, void> {
+  const id = await positionId(database, range.position)
+  if (id === null) return
+  let beforeBlock: bigint | null | undefined
+  while (beforeBlock !== null) {
+    const page: Page<BalanceRecord> = await selectPage(database, id, { ...range, limit: STREAM_PAGE, beforeBlock })
+    yield* page.items
+    beforeBlock = page.nextCursor
+  }
+}
