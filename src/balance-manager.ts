@@ -1,13 +1,16 @@
+import { hostname } from 'node:os'
+
 import type { ApiKeyStore } from './access/api-key-store.js'
 import { ChainWorker } from './chain-worker.js'
 import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
-import type { CoverageInterval } from './model/coverage.js'
+import type { RecordReader } from './ledger/record-reader.js'
 import type { FillReport } from './ledger/history/fill-history.js'
 import type { VerifyReport } from './ledger/history/verify-history.js'
 import { HistoryKeeper } from './history-keeper.js'
 import type { BackfillOptions, VerifyHistoryOptions } from './history-keeper.js'
+import { BalanceQueries } from './manager/balance-queries.js'
 import { ConsumerGroups } from './manager/consumer-groups.js'
 import {
   InvalidArgumentError,
@@ -19,17 +22,16 @@ import {
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
-import { requireAddress, requirePosition, requireSelection } from './manager/require-argument.js'
+import { answeringRecords } from './manager/record-source.js'
+import { requireAddress, requireSelection } from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
-import { formatAmount } from './model/amount.js'
-import type { BalanceRecord } from './model/balance-record.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
 import { ClosedError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
 import type { Logger } from './model/logger.js'
 import type { SnapshotSeries } from './model/snapshot-series.js'
-import type { CurrentBalanceView, Health } from './manager/manager-answers.js'
+import type { Health } from './manager/manager-answers.js'
 import { systemClock } from './model/clock.js'
 import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
@@ -72,6 +74,7 @@ export interface StartOptions {
   readonly databaseWaitMs?: number | undefined
 }
 
+const HOST_LENGTH_MAX = 100
 /** Work under way has this long to reach the database when the manager closes. */
 const CLOSE_TIMEOUT_MS = 10_000
 
@@ -99,7 +102,7 @@ interface Running {
  * await manager.start()
  * const balance = await manager.getCurrentBalance(1n, 'native', '0x742d…')
  */
-export class BalanceManager {
+export class BalanceManager extends BalanceQueries {
   readonly #config: BalanceManagerConfig
   readonly #logger: Logger
   readonly #environment: Environment
@@ -117,6 +120,7 @@ export class BalanceManager {
   #saved = 0
 
   constructor(options: BalanceManagerOptions) {
+    super()
     this.#config = options.config
     this.#logger = options.logger ?? silentLogger
     this.#environment = options.environment ?? realEnvironment
@@ -196,9 +200,10 @@ export class BalanceManager {
       await tailer.start()
       if (signal.aborted) await tailer.close()
       throwIfClosed(signal)
-      // Last, because they connect to the nodes at once, and an attempt that fails must leave nothing behind.
+      const holder = holderName(clock)
+      const { ledger: store, leases } = storage
       const workers = chains.map(
-        (chain) => new ChainWorker({ chain, store: storage.ledger, clock, transport, logger, onCommitted }),
+        (chain) => new ChainWorker({ chain, store, leases, holder, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
       return { storage, intake, upkeep, tailer, groups, workers, history }
@@ -230,7 +235,7 @@ export class BalanceManager {
     return this.#parts().storage.apiKeys
   }
 
-  /** Balances and history, answered from the database. */
+  /** Newest balances, chains and coverage, answered from the database. */
   get reader(): BalanceReader {
     const { storage, workers } = this.#parts()
     return withChainState(storage.reader, (chainId) => {
@@ -239,23 +244,29 @@ export class BalanceManager {
     })
   }
 
+  /** Balances over time, answered from what is stored. */
+  get records(): RecordReader {
+    return answeringRecords(this.#parts())
+  }
+
   async chains(): Promise<readonly ChainSummary[]> {
     const { storage, workers } = this.#parts()
     const progress = new Map((await storage.reader.chains()).map((chain) => [chain.chainId, chain]))
     return workers.map((worker) => {
-      const { chain, status } = worker
+      const { chain, report } = worker
       const stored = progress.get(chain.chainId)
       return {
         chainId: chain.chainId,
         name: chain.name,
-        state: status.state,
-        reason: status.reason,
-        head: status.head?.number ?? null,
+        followed: worker.followed,
+        state: report.state,
+        reason: report.reason,
+        head: report.head,
         processed: stored?.processed?.number ?? null,
         safe: stored?.finality.safe ?? null,
         finalized: stored?.finality.finalized ?? null,
         lagSeconds: lagOf(stored?.processed?.timestamp),
-        endpoints: worker.endpoints(),
+        endpoints: report.endpoints,
       }
     })
   }
@@ -315,31 +326,6 @@ export class BalanceManager {
     const result = await storage.watchList.removeToken(chainId, requireAddress(token, 'token'))
     this.#watchListChanged()
     return result
-  }
-
-  /** The newest balance of a position, from the database; null when there is none yet. */
-  async getCurrentBalance(chainId: bigint, token: string, solver: string): Promise<CurrentBalanceView | null> {
-    const balance = await this.reader.currentBalance(requirePosition(chainId, token, solver))
-    return balance === null ? null : { ...balance, formatted: formatAmount(balance.balance, balance.decimals) }
-  }
-
-  /** Records of a position, newest first. */
-  async getBalanceHistory(
-    chainId: bigint,
-    token: string,
-    solver: string,
-    limit = 100,
-  ): Promise<readonly BalanceRecord[]> {
-    const page = await this.reader.history({ position: requirePosition(chainId, token, solver), limit })
-    return page?.items ?? []
-  }
-
-  /**
-   * Which blocks of a position are known, oldest first: `exact` where every change has its record, `sampled` where there
-   * may be changes without one. What lies between was not seen. Null when the position was never watched.
-   */
-  coverage(chainId: bigint, token: string, solver: string): Promise<readonly CoverageInterval[] | null> {
-    return this.reader.coverage(requirePosition(chainId, token, solver))
   }
 
   /**
@@ -414,15 +400,17 @@ export class BalanceManager {
       database: stored === null ? 'down' : 'up',
       chains: workers.map((worker) => {
         const summary = summaries.get(worker.chain.chainId)
+        const { report } = worker
         return {
           ...worker.counters,
           chainId: worker.chain.chainId,
-          state: worker.status.state,
-          head: worker.status.head?.number ?? null,
+          followed: worker.followed,
+          state: report.state,
+          head: report.head,
           processed: summary?.processed ?? null,
           lagSeconds: summary?.lagSeconds ?? null,
-          positions: worker.positions,
-          standing: worker.standing,
+          positions: report.positions,
+          standing: report.standing,
           rpcRequests: Object.fromEntries(worker.rpcRequests),
           rpcErrors: Object.fromEntries(worker.rpcErrors),
         }
@@ -483,6 +471,12 @@ export class BalanceManager {
     await running.storage.close()
     this.#logger.info({}, 'balance manager closed')
   }
+}
+
+/** This process as holder of leases: no other one has its name, and no earlier one had. */
+function holderName(clock: Clock): string {
+  const lot = Math.floor(clock.random() * 2 ** 48)
+  return `${hostname().slice(0, HOST_LENGTH_MAX)}:${process.pid}:${lot.toString(16)}`
 }
 
 function throwIfClosed(signal: AbortSignal): void {

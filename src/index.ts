@@ -1,6 +1,14 @@
 export { BalanceManager } from './balance-manager.js'
 export type { BalanceManagerConfig, BalanceManagerOptions, StartOptions } from './balance-manager.js'
 export { InvalidArgumentError, NotReadyError, NotRunningError, UnknownChainError } from './manager/manager-errors.js'
+export type {
+  BalancesAtOptions,
+  HistoryBounds,
+  SeriesOptions,
+  TimeRange,
+  TotalsOptions,
+} from './manager/balance-queries.js'
+export type { PositionFilter } from './manager/require-argument.js'
 export type { CurrentBalanceView, Health } from './manager/manager-answers.js'
 export type { ManagerEvents } from './manager/manager-events.js'
 export type { ConsumeOptions, StopConsuming } from './manager/consumer-groups.js'
@@ -20,7 +28,7 @@ export type { Finding, FindingArea, FindingLevel } from './doctor/finding.js'
 export { openApiKeys } from './open-api-keys.js'
 export type { NewApiKey, OpenApiKeys } from './open-api-keys.js'
 export { NoDatabaseError, openBalances } from './open-balances.js'
-export type { EventListener, OpenBalances } from './open-balances.js'
+export type { EventListener, OpenBalances, OpenBalancesOptions } from './open-balances.js'
 export { openHistory } from './open-history.js'
 export type { OpenHistory } from './open-history.js'
 export type { BackfillOptions, HistorySelection, ProveHistoryOptions, VerifyHistoryOptions } from './history-keeper.js'
@@ -28,6 +36,14 @@ export type { Contradiction, ProofReport, ProveProgress } from './ledger/history
 export type { FillProgress, FillReport } from './ledger/history/fill-history.js'
 export type { FoundDifference, VerifyProgress, VerifyReport } from './ledger/history/verify-history.js'
 export type { BalanceFilter, BalancePageRequest, BalanceReader, HistoryRequest, Page } from './ledger/balance-reader.js'
+export type {
+  Instant,
+  PastBalancesRequest,
+  RecordRange,
+  RecordReader,
+  SeriesRequest,
+  StatsRequest,
+} from './ledger/record-reader.js'
 export type { CoverageInterval } from './model/coverage.js'
 export type { RemovalResult } from './ledger/watch-list-store.js'
 export { isAddress, parseAddress, toChecksumAddress } from './model/address.js'
@@ -35,6 +51,16 @@ export type { Address } from './model/address.js'
 export { formatAmount } from './model/amount.js'
 export { soleTransactionHash } from './model/balance-record.js'
 export type { BalanceRecord, CurrentBalance } from './model/balance-record.js'
+export type {
+  BalanceBucket,
+  BalancePoint,
+  BalanceSeries,
+  BalanceStats,
+  BalanceTotal,
+  Certainty,
+  CoverageSpan,
+  PastBalance,
+} from './model/balance-statistics.js'
 export { finalityOf } from './model/block.js'
 export type { BlockPoint, BlockRef, Finality, FinalityCursors } from './model/block.js'
 export type { CoverageKind } from './model/chain-event.js'

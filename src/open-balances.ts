@@ -14,6 +14,7 @@ import type { Logger } from './model/logger.js'
 import { PostgresBalanceReader } from './storage/postgres/balance-reader.js'
 import { connectBeside } from './storage/postgres/connect-beside.js'
 import type { DatabaseConnection } from './storage/postgres/connect-database.js'
+import { findRunningServer } from './storage/postgres/embedded/find-running-server.js'
 import { PostgresEventLog } from './storage/postgres/event-log.js'
 import { SchemaMismatchError, readMigrations, readVersion } from './storage/postgres/migrate.js'
 import { PostgresWatchListStore } from './storage/postgres/watch-list-store.js'
@@ -27,6 +28,11 @@ export interface EventListener {
   readonly onEvent: (event: LoggedEvent) => void
   /** Events were passed over: what follows does not join what came before. */
   readonly onBreak: (reason: LogBreak) => void
+}
+
+export interface OpenBalancesOptions {
+  /** Only a database that others may write to: an embedded one that no service runs on never changes. */
+  readonly live?: boolean | undefined
 }
 
 /** What the database holds, for commands that run beside the service or instead of it. */
@@ -47,9 +53,13 @@ export interface OpenBalances extends AsyncDisposable {
 export async function openBalances(
   config: Pick<Config, 'databaseUrl' | 'dataDir'>,
   logger: Logger = silentLogger,
+  { live = false }: OpenBalancesOptions = {},
 ): Promise<OpenBalances> {
   if (config.databaseUrl === null && !existsSync(join(config.dataDir, 'postgres', 'PG_VERSION'))) {
     throw noDatabase(`expected the data of Tidemark in ${config.dataDir}, got nothing`)
+  }
+  if (live && config.databaseUrl === null && findRunningServer(config.dataDir) === null) {
+    throw noDatabase(`expected a service that runs on ${config.dataDir}, got none: nothing would change`)
   }
   const connection = await connectBeside(config, logger)
   const close = (): Promise<void> => connection.close()

@@ -50,7 +50,8 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
-  'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
+  'chain-follower.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
+  'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'chain-follower.ts'] },
   manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
   'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
   'balance-manager.ts': {
@@ -93,6 +94,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   testing: { may: ['model', 'api'] },
   client: { may: ['model', 'api'] },
   server: { may: ['index.ts', 'api', 'config'] },
+  nestjs: { may: ['index.ts', 'config', 'manager', 'server'] },
   cli: { may: ['index.ts', 'api', 'client', 'server', 'config', 'testing'] },
 }
 

@@ -2,6 +2,8 @@ import { z } from 'zod'
 
 import type { Address } from '../model/address.js'
 import type { Token } from '../model/position.js'
+import type { WirePastBalance } from './balance-statistics-wire.js'
+import { wirePastBalanceSchema } from './balance-statistics-wire.js'
 import type { WireBalanceRecord, WireCoverageInterval, WireCurrentBalance } from './balance-wire.js'
 import { wireBalanceRecordSchema, wireCoverageIntervalSchema, wireCurrentBalanceSchema } from './balance-wire.js'
 import { cursorParameter } from './cursor.js'
@@ -15,6 +17,8 @@ export interface BalanceListQuery {
   readonly chainId?: bigint | undefined
   readonly tokenAddress?: Token | undefined
   readonly solverAddress?: Address | undefined
+  /** Balances as of this time instead of the newest ones. */
+  readonly at?: Date | undefined
   readonly limit: number
   readonly cursor?: bigint | undefined
 }
@@ -25,66 +29,114 @@ export interface PositionParams {
   readonly solver: Address
 }
 
-export interface HistoryQuery {
-  readonly limit: number
-  readonly cursor?: bigint | undefined
+/** At most one of them. */
+export interface InstantQuery {
+  readonly block?: bigint | undefined
+  readonly at?: Date | undefined
+}
+
+export interface RecordRangeQuery {
   readonly from?: Date | undefined
   readonly to?: Date | undefined
   readonly fromBlock?: bigint | undefined
   readonly toBlock?: bigint | undefined
 }
 
+export interface HistoryQuery extends RecordRangeQuery {
+  readonly limit: number
+  readonly cursor?: bigint | undefined
+}
+
+/** The bounds of a history, inclusive. */
+export const rangeShape: {
+  from: z.ZodOptional<z.ZodType<Date, string>>
+  to: z.ZodOptional<z.ZodType<Date, string>>
+  fromBlock: z.ZodOptional<z.ZodType<bigint, string>>
+  toBlock: z.ZodOptional<z.ZodType<bigint, string>>
+} = {
+  from: timeParameter.optional().meta({ description: 'Only blocks of this time or later' }),
+  to: timeParameter.optional().meta({ description: 'Only blocks of this time or earlier' }),
+  fromBlock: blockNumberParameter.optional().meta({ description: 'Only this block and later ones' }),
+  toBlock: blockNumberParameter.optional().meta({ description: 'Only this block and earlier ones' }),
+}
+
 const listQuery: ParameterSchema<BalanceListQuery> = z.strictObject({
   chainId: chainIdParameter.optional(),
   tokenAddress: tokenParameter.optional(),
   solverAddress: addressParameter.optional(),
+  at: timeParameter.optional().meta({ description: 'Balances as of this time; the newest ones when absent' }),
   limit: limitParameter,
   cursor: cursorParameter('balances').optional(),
 })
 
-const positionParams: ParameterSchema<PositionParams> = z.strictObject({
+export const positionParams: ParameterSchema<PositionParams> = z.strictObject({
   chainId: chainIdParameter,
   token: tokenParameter,
   solver: addressParameter,
 })
 
+const instantQuery: ParameterSchema<InstantQuery> = z
+  .strictObject({
+    block: blockNumberParameter.optional().meta({ description: 'As of this block; the newest balance when absent' }),
+    at: timeParameter.optional().meta({ description: 'As of the newest block at or before this time' }),
+  })
+  .refine(({ block, at }) => block === undefined || at === undefined, {
+    path: ['at'],
+    error: 'expected either "block" or "at", got both',
+  })
+
 const historyQuery: ParameterSchema<HistoryQuery> = z.strictObject({
   limit: limitParameter,
   cursor: cursorParameter('history').optional(),
-  from: timeParameter.optional().meta({ description: 'Only blocks of this time or later' }),
-  to: timeParameter.optional().meta({ description: 'Only blocks of this time or earlier' }),
-  fromBlock: blockNumberParameter.optional().meta({ description: 'Only this block and later ones' }),
-  toBlock: blockNumberParameter.optional().meta({ description: 'Only this block and earlier ones' }),
+  ...rangeShape,
 })
 
-export const listBalances: Route<unknown, BalanceListQuery, unknown, WirePage<WireCurrentBalance>> = {
+const balanceSchema: z.ZodType<WireCurrentBalance | WirePastBalance> = z.union([
+  wireCurrentBalanceSchema,
+  wirePastBalanceSchema,
+])
+
+export const listBalances: Route<
+  unknown,
+  BalanceListQuery,
+  unknown,
+  WirePage<WireCurrentBalance> | WirePage<WirePastBalance>
+> = {
   method: 'GET',
   path: '/api/balances',
   operationId: 'listBalances',
   tag: 'balances',
-  summary: 'Newest balance of every position',
+  summary: 'Newest balance of every position, or with "at" what each held at that time',
   scope: 'read',
   params: noParameters,
   query: listQuery,
   body: anything,
   documentedBody: null,
-  answer: { status: 200, description: 'One page of balances', schema: pageSchema(wireCurrentBalanceSchema) },
+  answer: {
+    status: 200,
+    description: 'One page of balances; with "at" of positions of which something was known by then',
+    schema: z.union([pageSchema(wireCurrentBalanceSchema), pageSchema(wirePastBalanceSchema)]),
+  },
   errors: [],
 }
 
-export const getBalance: Route<PositionParams, unknown, unknown, WireCurrentBalance> = {
+export const getBalance: Route<PositionParams, InstantQuery, unknown, WireCurrentBalance | WirePastBalance> = {
   method: 'GET',
   path: '/api/balances/:chainId/:token/:solver',
   operationId: 'getBalance',
   tag: 'balances',
-  summary: 'Newest balance of one position',
+  summary: 'Newest balance of one position, or with "block" or "at" what it held then',
   scope: 'read',
   params: positionParams,
-  query: noParameters,
+  query: instantQuery,
   body: anything,
   documentedBody: null,
-  answer: { status: 200, description: 'The balance', schema: wireCurrentBalanceSchema },
-  errors: ['unknown_position'],
+  answer: {
+    status: 200,
+    description: 'The balance; with "block" or "at" the one that is known of then, and how well',
+    schema: balanceSchema,
+  },
+  errors: ['unknown_position', 'unknown_balance'],
 }
 
 export const listHistory: Route<PositionParams, HistoryQuery, unknown, WirePage<WireBalanceRecord>> = {

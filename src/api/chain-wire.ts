@@ -7,6 +7,7 @@ import { wireBlockNumber, wireChainId } from './scalars.js'
 export interface ChainSummaryFields {
   readonly chainId: bigint
   readonly name: string
+  readonly followed: 'here' | 'elsewhere' | 'nowhere'
   readonly state: ChainState
   readonly reason: string | null
   readonly head: bigint | null
@@ -28,6 +29,7 @@ export interface WireEndpoint extends Omit<EndpointStatus, 'capabilities'> {
 export interface WireChain {
   readonly chainId: string
   readonly name: string
+  readonly followed: 'here' | 'elsewhere' | 'nowhere'
   readonly state: ChainState
   readonly reason: string | null
   readonly head: string | null
@@ -67,6 +69,9 @@ export const wireChainSchema: z.ZodType<WireChain> = z
   .strictObject({
     chainId: wireChainId,
     name: z.string(),
+    followed: z
+      .enum(['here', 'elsewhere', 'nowhere'])
+      .meta({ description: 'By the process that answers, by another one, or by none at this moment' }),
     state: z.enum(['syncing', 'live', 'degraded', 'stalled']),
     reason: z.string().nullable().meta({ description: 'Why the state is not `live`, in words' }),
     head: wireBlockNumber.nullable().meta({ description: 'Newest block an endpoint has shown' }),
@@ -82,6 +87,7 @@ export function encodeChain(chain: ChainSummaryFields): WireChain {
   return {
     chainId: chain.chainId.toString(),
     name: chain.name,
+    followed: chain.followed,
     state: chain.state,
     reason: chain.reason,
     head: blockNumber(chain.head),

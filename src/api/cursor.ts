@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** The lists that can be read page by page. A cursor of one is refused by the other. */
-export type CursorKind = 'balances' | 'history'
+export type CursorKind = 'balances' | 'history' | 'totals'
 
 /** An opaque text that names where the next page begins; null when there is none. */
 export function encodeCursor(kind: CursorKind, at: bigint | null): string | null {

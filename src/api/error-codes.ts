@@ -7,6 +7,7 @@ export const errorStatus = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  unknown_balance: 404,
   unknown_chain: 404,
   unknown_position: 404,
   unknown_solver: 404,

@@ -1,4 +1,5 @@
 import { getBalance, listBalances, listCoverage, listHistory } from './balance-routes.js'
+import { getBalanceSeries, getBalanceStats, listTotals, streamHistory } from './balance-time-routes.js'
 import { listChains } from './chain-routes.js'
 import type { Route } from './route.js'
 import { getDocs, getLive, getMetrics, getOpenApi, getReady } from './service-routes.js'
@@ -21,6 +22,10 @@ export const routes: readonly Route[] = [
   getBalance,
   listHistory,
   listCoverage,
+  getBalanceStats,
+  getBalanceSeries,
+  streamHistory,
+  listTotals,
   getLive,
   getReady,
   getMetrics,

@@ -26,21 +26,76 @@ A balance that could not be read is unknown, never 0. Exit code 4: one of them i
 `
 
 export function addBalanceCommands(program: Command, finish: Finish): void {
-  withSource(program.command('balance'))
+  addBalanceCommand(program, finish)
+  addHistoryCommand(program, finish)
+  addWatchCommand(program, finish)
+}
+
+function addBalanceCommand(program: Command, finish: Finish): void {
+  withPosition(withSource(program.command('balance')))
     .description('show the newest balances, of everything that is watched or of what is named')
     .addHelpText('before', balanceExamples)
-    .argument('[chain]', 'chain id or name')
-    .argument('[token]', 'native, a token address, or a symbol')
-    .argument('[solver]', 'wallet address or label')
-    .option('--chain <id or name>', 'the same, by name')
-    .option('--token <token>', 'the same, by name')
-    .option('--solver <wallet>', 'the same, by name')
     .option('--exact', 'show all decimals')
     .option('--all', 'also what is no longer watched')
     .option('--json', 'print one JSON list; amounts are text')
     .action(async (chain, token, solver, options) => {
       finish(await (await import('./balance.js')).balance(namesOf(chain, token, solver, options), options))
     })
+}
+
+const historyExamples = `Examples:
+  $ tidemark history base USDC hot                  the newest 20 records
+  $ tidemark history base native hot --from 7d --limit 100
+  $ tidemark history 1 0xA0b8… 0x742d… --from 21000000 --to 21100000 --csv --all > usdc.csv
+  $ tidemark history base USDC hot --all --json     one record per line
+
+A chain, token or wallet may be left out where only one fits. Exit code 4: changes may be missing in that time.
+`
+
+function addHistoryCommand(program: Command, finish: Finish): void {
+  withPosition(withSource(program.command('history')))
+    .description('show the records of one position, newest first')
+    .addHelpText('before', historyExamples)
+    .option('--from <block or time>', 'from this block or time on; 24h and 7d are that long ago')
+    .option('--to <block or time>', 'up to this block or time')
+    .option('--limit <records>', 'so many records (default: 20)')
+    .option('--all', 'every record, as it comes')
+    .option('--exact', 'show all decimals')
+    .option('--csv', 'print comma-separated values; amounts in the smallest unit')
+    .option('--json', 'print one JSON list; with --all one record per line')
+    .action(async (chain, token, solver, options) => {
+      finish(await (await import('./history.js')).history(namesOf(chain, token, solver, options), options))
+    })
+}
+
+const watchExamples = `Examples:
+  $ tidemark watch                                  a table that stays up to date
+  $ tidemark watch base USDC
+  $ tidemark watch --solver hot | tee changes.log   one line for each change
+  $ tidemark watch --json | jq 'select(.event == "balance:updated")'
+
+Ctrl-C ends it. A lost connection comes back by itself, and nothing is left out.
+`
+
+function addWatchCommand(program: Command, finish: Finish): void {
+  withPosition(withSource(program.command('watch')))
+    .description('show balances as they change')
+    .addHelpText('before', watchExamples)
+    .option('--json', 'print one JSON object for each change')
+    .action(async (chain, token, solver, options) => {
+      finish(await (await import('./watch.js')).watch(namesOf(chain, token, solver, options), options))
+    })
+}
+
+/** What a command is about: three arguments, or the same by name. */
+function withPosition(command: Command): Command {
+  return command
+    .argument('[chain]', 'chain id or name')
+    .argument('[token]', 'native, a token address, or a symbol')
+    .argument('[solver]', 'wallet address or label')
+    .option('--chain <id or name>', 'the same, by name')
+    .option('--token <token>', 'the same, by name')
+    .option('--solver <wallet>', 'the same, by name')
 }
 
 interface Names {

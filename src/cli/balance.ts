@@ -8,6 +8,7 @@ import { positionKey, readDirectory, watchedPositions } from './source/directory
 import type { Directory } from './source/directory.js'
 import { findSelection } from './source/find-by-name.js'
 import type { NamesGiven, Selection } from './source/find-by-name.js'
+import { filtersOf, isSelected } from './source/selection.js'
 import { unknownPosition } from './source/source-errors.js'
 import { ageText, amountText, countText, grouped } from './terminal/amount-text.js'
 import { Output } from './terminal/output.js'
@@ -84,23 +85,6 @@ async function readLines(
     known: item,
   }))
   return [...lines, ...left]
-}
-
-function filtersOf({ chain, tokens, solver }: Selection): { chainId?: string; token?: string; solver?: string }[] {
-  const wallet = solver === null ? {} : { solver }
-  if (tokens !== null) return tokens.map((token) => ({ ...token, ...wallet }))
-  return [{ ...(chain === null ? {} : { chainId: chain.chainId }), ...wallet }]
-}
-
-function isSelected(
-  { chainId, tokenAddress, solverAddress }: Pick<BalanceLine, 'chainId' | 'tokenAddress' | 'solverAddress'>,
-  { chain, tokens, solver }: Selection,
-): boolean {
-  return (
-    (chain === null || chain.chainId === chainId) &&
-    (tokens === null || tokens.some((token) => token.chainId === chainId && token.token === tokenAddress)) &&
-    (solver === null || solver === solverAddress)
-  )
 }
 
 /** The fields of the service's own answer, and the names; an unknown balance is null. */

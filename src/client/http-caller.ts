@@ -1,7 +1,9 @@
 import type { BackoffOptions } from './backoff.js'
 import { backoffMs } from './backoff.js'
 import { failureOf, isWireError, TidemarkApiError } from './api-failure.js'
+import { readJsonLines } from './json-lines.js'
 import type { ServiceAddress } from './service-address.js'
+import { Patience } from './patience.js'
 import { sleep } from './sleep.js'
 
 /** What a single call may be given. */
@@ -30,7 +32,7 @@ export interface HttpRequest {
   readonly idempotencyKey?: string
   /** True when sending it twice does what sending it once does: only such a request is repeated. */
   readonly repeatable: boolean
-  readonly answer: 'json' | 'text' | 'none'
+  readonly answer: 'json' | 'text' | 'none' | 'lines'
 }
 
 /** A value in a query string; null and undefined leave it out. */
@@ -49,17 +51,70 @@ export class HttpCaller {
 
   /** @throws TidemarkApiError when the last attempt fails, or one after which another would not help. */
   async call(request: HttpRequest, options: CallOptions = {}): Promise<unknown> {
-    const { attemptsMax, backoff } = this.#options
     for (let attempt = 1; ; attempt += 1) {
       const outcome = await this.#attempt(request, options)
       if (outcome.success) return outcome.answer
-      const { failure } = outcome
-      if (!request.repeatable || !failure.retryable || attempt >= attemptsMax) throw failure
-      const waitMs = Math.max(backoffMs(backoff, attempt), failure.retryAfterMs ?? 0)
-      if (waitMs > WAIT_MAX_MS) throw failure
-      await sleep(waitMs, options.signal).catch((cause: unknown) => {
-        throw abortedFailure(cause)
-      })
+      if (!request.repeatable) throw outcome.failure
+      await this.#pause(outcome.failure, attempt, options)
+    }
+  }
+
+  /**
+   * Values of an answer that has one to a line, read as fast as they are taken. `timeoutMs` is the time for the service
+   * to send the next ones. What fails on the way and may pass is asked for again from where it was.
+   *
+   * @param following what to ask for after a value; null when nothing can follow
+   * @throws TidemarkApiError when as many attempts in a row brought nothing
+   */
+  async *stream<Value>(
+    request: HttpRequest,
+    following: (value: Value) => HttpRequest | null,
+    options: CallOptions = {},
+  ): AsyncGenerator<Value, void, undefined> {
+    let next: HttpRequest | null = request
+    for (let attempt = 1; next !== null; attempt += 1) {
+      try {
+        for await (const value of this.#values(next, options)) {
+          attempt = 0
+          next = following(value as Value)
+          yield value as Value
+        }
+        return
+      } catch (error) {
+        if (!(error instanceof TidemarkApiError)) throw error
+        await this.#pause(error, Math.max(1, attempt), options)
+      }
+    }
+  }
+
+  /** Waits before another attempt. @throws the failure when there is to be none. */
+  async #pause(failure: TidemarkApiError, attempt: number, { signal }: CallOptions): Promise<void> {
+    const { attemptsMax, backoff } = this.#options
+    if (!failure.retryable || attempt >= attemptsMax) throw failure
+    const waitMs = Math.max(backoffMs(backoff, attempt), failure.retryAfterMs ?? 0)
+    if (waitMs > WAIT_MAX_MS) throw failure
+    await sleep(waitMs, signal).catch((cause: unknown) => {
+      throw abortedFailure(cause)
+    })
+  }
+
+  async *#values(request: HttpRequest, options: CallOptions): AsyncGenerator<unknown, void, undefined> {
+    const patience = new Patience(options.timeoutMs ?? this.#options.timeoutMs, options.signal)
+    try {
+      const response = await patience.await(this.#send(request, patience.signal))
+      if (!response.ok) throw refusal(response, await patience.await(response.text()))
+      if (response.body === null || response.headers.get('content-type')?.includes('ndjson') !== true) {
+        throw badAnswer('lines of JSON', response.status)
+      }
+      const reader = response.body.getReader()
+      yield* readJsonLines({ read: () => patience.await(reader.read()) }, response.status)
+    } catch (error) {
+      if (error instanceof TidemarkApiError) throw error
+      if (options.signal?.aborted === true) throw abortedFailure(error)
+      throw patience.isOver ? timeoutFailure(error) : unreachableFailure(error)
+    } finally {
+      // Nobody takes the rest: the connection is not kept for it.
+      patience.end()
     }
   }
 
@@ -70,14 +125,7 @@ export class HttpCaller {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? this.#options.timeoutMs)
     const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
     try {
-      const response = await this.#options.fetch(this.#url(request), {
-        method: request.method,
-        headers: this.#headers(request),
-        signal,
-        // A key is not carried to wherever a redirect points.
-        redirect: 'error',
-        ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
-      })
+      const response = await this.#send(request, signal)
       const text = await response.text()
       if (!response.ok) return { success: false, failure: refusal(response, text) }
       return { success: true, answer: readAnswer(request, response, text) }
@@ -86,6 +134,17 @@ export class HttpCaller {
       if (options.signal?.aborted === true) throw abortedFailure(error)
       return { success: false, failure: timeout.aborted ? timeoutFailure(error) : unreachableFailure(error) }
     }
+  }
+
+  #send(request: HttpRequest, signal: AbortSignal): Promise<Response> {
+    return this.#options.fetch(this.#url(request), {
+      method: request.method,
+      headers: this.#headers(request),
+      signal,
+      // A key is not carried to wherever a redirect points.
+      redirect: 'error',
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+    })
   }
 
   #url({ path, query = {} }: HttpRequest): string {
@@ -118,9 +177,13 @@ function readAnswer({ answer }: HttpRequest, response: Response, text: string): 
   if (answer === 'text') return text
   const json = parseJson(text)
   if (typeof json === 'object' && json !== null) return json
-  throw new TidemarkApiError(`expected a JSON answer of Tidemark, got something else with status ${response.status}`, {
+  throw badAnswer('a JSON answer', response.status)
+}
+
+function badAnswer(expected: string, status: number): TidemarkApiError {
+  return new TidemarkApiError(`expected ${expected} of Tidemark, got something else with status ${status}`, {
     code: 'bad_answer',
-    status: response.status,
+    status,
     retryable: false,
   })
 }

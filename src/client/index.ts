@@ -16,6 +16,7 @@ export { TidemarkApiError } from './api-failure.js'
 export type { ClientFailureCode } from './api-failure.js'
 export type { ConnectionChange, ConnectionState } from './connection.js'
 export { decodeBalance, decodeChange } from './decode-balance.js'
+export { decodePastBalance, decodeStats } from './decode-statistics.js'
 export type { CallOptions } from './http-caller.js'
 export type { LiveEvents, LiveFeed, ResyncNotice } from './live-feed.js'
 export type { Place, PlaceStorage } from './place-keeper.js'
@@ -24,19 +25,32 @@ export type { ReportOutcome } from './report-error.js'
 export type { ReportedAmounts, ReportInput } from './report-input.js'
 export type { Reporter, ReporterEvents, ReporterSettings, ReportOptions, WhenFull } from './reporter.js'
 export type {
+  BalancesAtQuery,
+  BalanceSeriesQuery,
   BalancesQuery,
+  BlockInput,
   ChainIdInput,
   HistoryRange,
+  InstantInput,
   PageQuery,
   PositionInput,
+  RecordBounds,
   SaveOptions,
   SeriesQuery,
   SnapshotsQuery,
+  TimeBounds,
   TimeInput,
+  TotalsQuery,
 } from './rest-client.js'
 export { ClientOptionError } from './service-address.js'
 export type { ClientOptions, LiveOptions, TidemarkClient } from './tidemark-client.js'
 
+export type {
+  WireBalanceSeries,
+  WireBalanceStats,
+  WireBalanceTotal,
+  WirePastBalance,
+} from '../api/balance-statistics-wire.js'
 export type { WireBalanceRecord, WireCoverageInterval, WireCurrentBalance } from '../api/balance-wire.js'
 export type { WireChain } from '../api/chain-wire.js'
 export type { ErrorCode } from '../api/error-codes.js'

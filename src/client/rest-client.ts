@@ -1,3 +1,9 @@
+import type {
+  WireBalanceSeries,
+  WireBalanceStats,
+  WireBalanceTotal,
+  WirePastBalance,
+} from '../api/balance-statistics-wire.js'
 import type { WireBalanceRecord, WireCoverageInterval, WireCurrentBalance } from '../api/balance-wire.js'
 import type { WireChain } from '../api/chain-wire.js'
 import type { WirePage } from '../api/page.js'
@@ -5,7 +11,7 @@ import type { LiveAnswer, ReadyAnswer } from '../api/service-routes.js'
 import type { SnapshotSeriesAnswer } from '../api/snapshot-series-wire.js'
 import type { SnapshotListAnswer, SnapshotSavedAnswer, WireSnapshot } from '../api/snapshot-wire.js'
 import type { WireSolver, WireWatchedToken } from '../api/watch-list-wire.js'
-import type { CallOptions, HttpCaller, QueryValue } from './http-caller.js'
+import type { CallOptions, HttpCaller, HttpRequest, QueryValue } from './http-caller.js'
 import { newIdempotencyKey } from './idempotency-key.js'
 import type { ReportInput } from './report-input.js'
 import { fixReport } from './report-input.js'
@@ -38,11 +44,42 @@ export interface BalancesQuery extends PageQuery {
   readonly solverAddress?: string | undefined
 }
 
-export interface HistoryRange extends PageQuery {
+export interface BalancesAtQuery extends BalancesQuery {
+  readonly at: TimeInput
+}
+
+/** A block number in any form that is exact. */
+export type BlockInput = bigint | number | string
+
+/** A block, or a time: the newest block at or before it. */
+export type InstantInput = { readonly block: BlockInput } | { readonly at: TimeInput }
+
+/** Inclusive bounds. */
+export interface RecordBounds {
   readonly from?: TimeInput | undefined
   readonly to?: TimeInput | undefined
-  readonly fromBlock?: bigint | number | string | undefined
-  readonly toBlock?: bigint | number | string | undefined
+  readonly fromBlock?: BlockInput | undefined
+  readonly toBlock?: BlockInput | undefined
+}
+
+export interface HistoryRange extends PageQuery, RecordBounds {}
+
+export interface TimeBounds {
+  readonly from?: TimeInput | undefined
+  readonly to?: TimeInput | undefined
+}
+
+export interface BalanceSeriesQuery extends TimeBounds {
+  /** The most buckets to answer with, 2 to 2000. */
+  readonly points?: number | undefined
+}
+
+export interface TotalsQuery extends PageQuery {
+  readonly chainId?: ChainIdInput | undefined
+  readonly tokenAddress?: string | undefined
+  readonly solverAddress?: string | undefined
+  /** `token`: over all solvers, which is meant when absent; `solver-token`: for each solver. */
+  readonly by?: 'token' | 'solver-token' | undefined
 }
 
 export interface SnapshotsQuery {
@@ -141,6 +178,69 @@ export class RestClient {
   /** The newest balance of one position. */
   getBalance(position: PositionInput, options?: CallOptions): Promise<WireCurrentBalance> {
     return this.#get(positionPath(position), {}, options)
+  }
+
+  /** What one position held at a block or time. @throws TidemarkApiError `unknown_balance` when nothing is known by then */
+  getBalanceAt(position: PositionInput, instant: InstantInput, options?: CallOptions): Promise<WirePastBalance> {
+    return this.#get(positionPath(position), { ...instant }, options)
+  }
+
+  /** One page of what every position held at one time. */
+  listBalancesAt(query: BalancesAtQuery, options?: CallOptions): Promise<WirePage<WirePastBalance>> {
+    return this.#get('/api/balances', { ...query }, options)
+  }
+
+  /** What every position held at one time, read page by page. */
+  balancesAt(query: BalancesAtQuery, options?: CallOptions): AsyncGenerator<WirePastBalance, void, undefined> {
+    return walkPages((cursor) => this.listBalancesAt({ ...query, cursor }, options), query.cursor)
+  }
+
+  /** One page of the newest balances of each token summed up. */
+  listTotals(query: TotalsQuery = {}, options?: CallOptions): Promise<WirePage<WireBalanceTotal>> {
+    return this.#get('/api/balances/totals', { ...query }, options)
+  }
+
+  /** Newest balances of each token summed up, read page by page. */
+  totals(query: TotalsQuery = {}, options?: CallOptions): AsyncGenerator<WireBalanceTotal, void, undefined> {
+    return walkPages((cursor) => this.listTotals({ ...query, cursor }, options), query.cursor)
+  }
+
+  /** What a position did between two times. */
+  getBalanceStats(position: PositionInput, bounds: TimeBounds = {}, options?: CallOptions): Promise<WireBalanceStats> {
+    return this.#get(`${positionPath(position)}/stats`, { ...bounds }, options)
+  }
+
+  /** A position's balance over time, in buckets that keep first, last, lowest and highest balance. */
+  getBalanceSeries(
+    position: PositionInput,
+    query: BalanceSeriesQuery = {},
+    options?: CallOptions,
+  ): Promise<WireBalanceSeries> {
+    return this.#get(`${positionPath(position)}/series`, { ...query }, options)
+  }
+
+  /**
+   * A position's records, newest first, however many: they come in one answer, no faster than they are taken. What fails
+   * on the way and may pass is asked for again from the last record on. Leaving the loop ends the answer.
+   */
+  streamHistory(
+    position: PositionInput,
+    bounds: RecordBounds = {},
+    options?: CallOptions,
+  ): AsyncGenerator<WireBalanceRecord, void, undefined> {
+    const path = `${positionPath(position)}/history.ndjson`
+    const requestFor = (query: Query): HttpRequest => ({
+      method: 'GET',
+      path,
+      query,
+      repeatable: true,
+      answer: 'lines',
+    })
+    return this.#http.stream<WireBalanceRecord>(
+      requestFor({ ...bounds }),
+      ({ blockNumber }) => (blockNumber === '0' ? null : requestFor({ ...bounds, toBlock: BigInt(blockNumber) - 1n })),
+      options,
+    )
   }
 
   /** One page of a position's records, newest first. */

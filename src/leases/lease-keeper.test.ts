@@ -5,7 +5,7 @@ import { until } from '../../test/support/until.js'
 import { silentLogger } from '../model/logger.js'
 import { LeaseKeeper } from './lease-keeper.js'
 import { LeaseLostError } from './lease-store.js'
-import type { Lease, LeaseStore } from './lease-store.js'
+import type { HeldLease, Lease, LeaseStore } from './lease-store.js'
 
 const DURATION_MS = 5000
 const HOUR_MS = 3_600_000
@@ -17,6 +17,10 @@ class AskedStore implements LeaseStore {
 
   acquire(name: string, holder: string): Promise<Lease> {
     return Promise.resolve({ name, holder, epoch: 1n })
+  }
+
+  look(): Promise<HeldLease | null> {
+    return Promise.resolve(null)
   }
 
   renew(): Promise<boolean> {
@@ -65,7 +69,7 @@ describe('the keeper of a lease', () => {
     // The answer takes 2.5 of the 5 seconds for which it is good.
     clock.leap(2500)
     store.renewals[0]!.resolve(true)
-    await until('the next renewal waits for its time', () => keeper.lease !== null)
+    await until('the next renewal waits for its time', () => keeper.standing.kind === 'held')
     await new Promise((resolve) => setImmediate(resolve))
     clock.leap(2000)
     await until('another renewal was sent', () => store.renewals.length === 2)
@@ -86,7 +90,7 @@ describe('the keeper of a lease', () => {
     expect(signal!.aborted).toBe(false)
     clock.leap(400)
     expect(signal!.aborted).toBe(true)
-    await until('it is known that the lease is gone', () => keeper.lease === null)
+    await until('it is known that the lease is gone', () => keeper.standing.kind === 'free')
     await keeper.close()
     expect(store.released).toBe(0)
   })
@@ -123,7 +127,7 @@ describe('the keeper of a lease', () => {
     }
     expect(begun.length).toBeGreaterThan(4)
     expect(begun.length).toBeLessThan(12)
-    expect(keeper.lease).toEqual({ name: 'chain:1', holder: 'a', epoch: 1n })
+    expect(keeper.standing).toEqual({ kind: 'held' })
     await keeper.close()
     expect(store.released).toBe(1)
   })
@@ -134,7 +138,7 @@ describe('the keeper of a lease', () => {
       await untilAborted(signal)
       await new Promise<void>((resolve) => (finish = resolve))
     })
-    await until('the work has begun', () => keeper.lease !== null)
+    await until('the work has begun', () => keeper.standing.kind === 'held')
     const closing = keeper.close()
     clock.leap(1700)
     await until('a renewal was sent', () => store.renewals.length === 1)
@@ -147,7 +151,7 @@ describe('the keeper of a lease', () => {
 
   it('closes when a renewal is never answered', async () => {
     const { clock, store, keeper } = begin((_lease, signal) => untilAborted(signal))
-    await until('the work has begun', () => keeper.lease !== null)
+    await until('the work has begun', () => keeper.standing.kind === 'held')
     clock.leap(1700)
     await until('a renewal was sent', () => store.renewals.length === 1)
     await keeper.close()

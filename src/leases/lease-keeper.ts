@@ -2,7 +2,7 @@ import type { Clock } from '../model/clock.js'
 import { ClosedError, messageOf } from '../model/errors.js'
 import type { Logger } from '../model/logger.js'
 import { LeaseLostError } from './lease-store.js'
-import type { Lease, LeaseStore } from './lease-store.js'
+import type { HeldLease, Lease, LeaseStore } from './lease-store.js'
 
 /** How long a lease holds unless it is renewed: after a crash nobody does the work for about this long. */
 export const LEASE_MS = 5000
@@ -31,8 +31,21 @@ export interface LeaseKeeperOptions {
    * again when it ends before.
    */
   readonly work: (lease: Lease, signal: AbortSignal) => Promise<void>
+  /** Told with each renewal to those who look at the lease. */
+  readonly note?: (() => string) | undefined
   readonly durationMs?: number | undefined
 }
+
+/** What became of asking for the lease the last time. */
+export type LeaseStanding =
+  | { readonly kind: 'asking' }
+  /** This process has it, and does the work. */
+  | { readonly kind: 'held' }
+  | { readonly kind: 'elsewhere'; readonly held: HeldLease }
+  /** Nobody has it: it is asked for again in a moment. */
+  | { readonly kind: 'free' }
+  /** The store did not answer, `failures` times in a row. */
+  | { readonly kind: 'unknown'; readonly error: unknown; readonly failures: number }
 
 interface Renewal {
   /** When the lease runs out, by the clock of this process. */
@@ -54,18 +67,16 @@ export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions
   readonly #durationMs: number
   readonly #closed = new AbortController()
-  #lease: Lease | null = null
+  #standing: LeaseStanding = { kind: 'asking' }
   #running: Promise<void> | null = null
-  #askFailures = 0
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options
     this.#durationMs = options.durationMs ?? LEASE_MS
   }
 
-  /** The lease while the work is done; null while another process does it, or nobody. */
-  get lease(): Lease | null {
-    return this.#lease
+  get standing(): LeaseStanding {
+    return this.#standing
   }
 
   start(): void {
@@ -92,12 +103,17 @@ export class LeaseKeeper {
   async #ask(): Promise<Lease | null> {
     const { leases, name, holder, logger } = this.#options
     try {
-      const lease = await leases.acquire(name, holder, this.#durationMs)
-      this.#askFailures = 0
-      return lease
+      const held = await leases.look(name)
+      if (held !== null && held.holder !== holder) {
+        this.#standing = { kind: 'elsewhere', held }
+        return null
+      }
+      this.#standing = { kind: 'free' }
+      return await leases.acquire(name, holder, this.#durationMs)
     } catch (error) {
-      this.#askFailures += 1
-      if (this.#askFailures === 1) logger.warn({ lease: name, error: messageOf(error) }, 'lease cannot be asked for')
+      const failures = this.#standing.kind === 'unknown' ? this.#standing.failures + 1 : 1
+      this.#standing = { kind: 'unknown', error, failures }
+      if (failures === 1) logger.warn({ lease: name, error: messageOf(error) }, 'lease cannot be asked for')
       return null
     }
   }
@@ -110,7 +126,7 @@ export class LeaseKeeper {
     const stop = (): void => stopped.abort(closed.reason)
     closed.addEventListener('abort', stop)
     if (closed.aborted) stop()
-    this.#lease = lease
+    this.#standing = { kind: 'held' }
     logger.info({ lease: name, epoch: lease.epoch.toString() }, 'lease taken')
     // Renewed until the work has ended, also while it winds up.
     const worked = new AbortController()
@@ -121,7 +137,7 @@ export class LeaseKeeper {
       worked.abort()
       await renewal
       closed.removeEventListener('abort', stop)
-      this.#lease = null
+      this.#standing = { kind: 'free' }
     }
     const reason: unknown = stopped.signal.reason
     if (reason instanceof LeaseLostError) logger.warn({ lease: name, reason: reason.message }, 'lease lost')
@@ -130,7 +146,7 @@ export class LeaseKeeper {
 
   /** Stops the work when the lease is lost, or was not renewed for too long. */
   async #renew(lease: Lease, { endsAtMs, stopped, until }: Renewal): Promise<void> {
-    const { leases, clock, name, logger } = this.#options
+    const { leases, clock, name, logger, note } = this.#options
     const usualMs = this.#durationMs / RENEWALS_PER_LEASE
     let lost = false
     const lose = (reason: string): void => {
@@ -146,7 +162,7 @@ export class LeaseKeeper {
     while ((await pause(clock, waitMs, until)) && !lost) {
       const sentAtMs = clock.monotonicMs()
       try {
-        const renewed = await untilAborted(leases.renew(lease, this.#durationMs), until)
+        const renewed = await untilAborted(leases.renew(lease, this.#durationMs, note?.()), until)
         if (lost) break
         if (!renewed) {
           lose(`another process has the lease ${name}`)
@@ -172,7 +188,10 @@ export class LeaseKeeper {
       try {
         await work(lease, signal)
       } catch (error) {
-        if (!signal.aborted) logger.warn({ lease: name, error: messageOf(error) }, 'work under a lease failed')
+        if (signal.aborted) return
+        logger.warn({ lease: name, error: messageOf(error) }, 'work under a lease failed')
+        // What was to be written under it was refused: whoever has it by now, it is to be asked for anew.
+        if (error instanceof LeaseLostError) return
       }
       if (clock.monotonicMs() - beganAtMs > PAUSE_MS_MAX) pauseMs = PAUSE_MS
       await pause(clock, pauseMs, signal)

@@ -13,6 +13,12 @@ export interface Lease {
   readonly epoch: bigint
 }
 
+/** A lease that a process has, as others see it. */
+export interface HeldLease extends Lease {
+  /** What its holder tells the others; null when it has not told anything yet. */
+  readonly note: string | null
+}
+
 /**
  * A lease was not renewed in time, or another process has it. What was about to be written under it was not written, and
  * the work has to stop.
@@ -29,8 +35,13 @@ export interface LeaseStore {
    * @returns null while another process has it
    */
   acquire(name: string, holder: string, durationMs: number): Promise<Lease | null>
-  /** @returns false when it is not ours any more */
-  renew(lease: Lease, durationMs: number): Promise<boolean>
+  /**
+   * @param note what to tell those who look; what was told before stays when it is absent
+   * @returns false when it is not ours any more
+   */
+  renew(lease: Lease, durationMs: number, note?: string): Promise<boolean>
+  /** Who has a lease now; null while it is free or has run out. Writes nothing: those who stand by do it all the time. */
+  look(name: string): Promise<HeldLease | null>
   /** Lets the next one have it at once. Does nothing when it is not ours any more. */
   release(lease: Lease): Promise<void>
 }

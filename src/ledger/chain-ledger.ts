@@ -2,6 +2,7 @@ import type { LoggedEvent } from '../model/event.js'
 import type { BlockHeader, BlockRef, FinalityCursors } from '../model/block.js'
 import type { BlockObservation, ChainEvent, SpanObservation } from '../model/chain-event.js'
 import type { Logger } from '../model/logger.js'
+import type { PositionStanding } from '../model/chain-report.js'
 import { positionKey } from '../model/position.js'
 import type { Hash } from '../model/position.js'
 import { AccrualWatch } from './accrual-watch.js'
@@ -29,9 +30,6 @@ export interface ChainLedgerOptions {
   /** Called after a commit that logged events, with these where they are at hand. */
   readonly onCommitted?: ((events?: readonly LoggedEvent[]) => void) | undefined
 }
-
-/** Positions by how their newest blocks are known; `unseen` ones cannot be read, or were not read yet. */
-export type LedgerStanding = Readonly<Record<'exact' | 'sampled' | 'unseen', number>>
 
 /**
  * The ledger of one chain: takes chain events in order and commits each one.
@@ -105,7 +103,7 @@ export class ChainLedger {
   }
 
   /** How many positions are known in which way at the cursor, as far as they were read since they were loaded. */
-  get standing(): LedgerStanding {
+  get standing(): PositionStanding {
     const standing = { exact: 0, sampled: 0, unseen: 0 }
     for (const { covered, accruing } of this.#positions.values()) {
       standing[covered ? (accruing ? 'sampled' : 'exact') : 'unseen'] += 1

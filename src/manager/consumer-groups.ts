@@ -80,19 +80,10 @@ export class ConsumerGroups {
    * @throws {InvalidArgumentError}
    */
   async consume(options: ConsumeOptions): Promise<StopConsuming> {
-    const { handler, onBreak, handlerTimeoutMs: timeoutMs = HANDLER_TIMEOUT_MS } = options
-    if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
-      throw new InvalidArgumentError(`handlerTimeoutMs: expected a positive number, got ${timeoutMs}`)
-    }
+    const { handler, onBreak, delivery } = options
+    const { group, timeoutMs } = requireConsumption(options)
     const member: Member = { handler, onBreak, timeoutMs }
-    if (options.delivery === 'every-process') return this.#consumeHere(member)
-    const name = options.group ?? DEFAULT_GROUP
-    if (!groupPattern.test(name)) {
-      throw new InvalidArgumentError(
-        `group: expected up to 64 letters, digits, ".", "_" or "-", got ${JSON.stringify(name.slice(0, 80))}`,
-      )
-    }
-    return this.#join(name, member)
+    return delivery === 'every-process' ? this.#consumeHere(member) : this.#join(group, member)
   }
 
   /** Waits for handlers under way, within bounds, and stores how far they came. */
@@ -199,6 +190,26 @@ export class ConsumerGroups {
     this.#ending.add(end)
     void end.finally(() => this.#ending.delete(end))
   }
+}
+
+/**
+ * What is left open, filled in.
+ *
+ * @throws {InvalidArgumentError}
+ */
+export function requireConsumption({
+  group = DEFAULT_GROUP,
+  handlerTimeoutMs: timeoutMs = HANDLER_TIMEOUT_MS,
+}: Pick<ConsumeOptions, 'group' | 'handlerTimeoutMs'>): { readonly group: string; readonly timeoutMs: number } {
+  if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
+    throw new InvalidArgumentError(`handlerTimeoutMs: expected a positive number, got ${timeoutMs}`)
+  }
+  if (!groupPattern.test(group)) {
+    throw new InvalidArgumentError(
+      `group: expected up to 64 letters, digits, ".", "_" or "-", got ${JSON.stringify(group.slice(0, 80))}`,
+    )
+  }
+  return { group, timeoutMs }
 }
 
 /** One member's failure, or slowness, is its own. */

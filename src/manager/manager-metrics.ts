@@ -1,10 +1,12 @@
-import type { ChainCounters } from '../chain-worker.js'
-import type { LedgerStanding } from '../ledger/chain-ledger.js'
+import type { ChainCounters, ChainFollowed } from '../chain-worker.js'
+import type { PositionStanding } from '../model/chain-report.js'
 import type { ChainState, EndpointStatus } from '../model/chain-state.js'
 
 export interface ChainSummary {
   readonly chainId: bigint
   readonly name: string
+  /** By this process, by another one, or by none at this moment. */
+  readonly followed: ChainFollowed
   readonly state: ChainState
   readonly reason: string | null
   readonly head: bigint | null
@@ -18,13 +20,14 @@ export interface ChainSummary {
 
 export interface ChainMetrics extends ChainCounters {
   readonly chainId: bigint
+  readonly followed: ChainFollowed
   readonly state: ChainState
   readonly head: bigint | null
   readonly processed: bigint | null
   readonly lagSeconds: number | null
   readonly positions: number
   /** Positions by how their newest blocks are known; `unseen` ones cannot be read at the moment. */
-  readonly standing: LedgerStanding
+  readonly standing: PositionStanding
   readonly rpcRequests: Readonly<Record<string, number>>
   readonly rpcErrors: Readonly<Record<string, number>>
 }

@@ -1,7 +1,8 @@
+import type { Instant } from '../ledger/record-reader.js'
 import { parseAddress } from '../model/address.js'
 import type { Address } from '../model/address.js'
 import { parseToken } from '../model/position.js'
-import type { Position } from '../model/position.js'
+import type { Position, Token } from '../model/position.js'
 import { InvalidArgumentError, UnknownChainError } from './manager-errors.js'
 
 /** @throws {InvalidArgumentError} */
@@ -15,14 +16,78 @@ export function requireAddress(text: string, argument: string): Address {
 }
 
 /** @throws {InvalidArgumentError} */
-export function requirePosition(chainId: bigint, tokenText: string, solverText: string): Position {
-  const token = parseToken(tokenText)
+function requireToken(text: string): Token {
+  const token = parseToken(text)
   if (token === null) {
     throw new InvalidArgumentError(
-      `token: expected 'native' or an address of 20 bytes, got ${JSON.stringify(tokenText.slice(0, 64))}`,
+      `token: expected 'native' or an address of 20 bytes, got ${JSON.stringify(text.slice(0, 64))}`,
     )
   }
-  return { chainId, token, solver: requireAddress(solverText, 'solver') }
+  return token
+}
+
+/** @throws {InvalidArgumentError} */
+export function requirePosition(chainId: bigint, token: string, solver: string): Position {
+  return { chainId, token: requireToken(token), solver: requireAddress(solver, 'solver') }
+}
+
+/** Which positions are meant; addresses in any letter case. */
+export interface PositionFilter {
+  readonly chainId?: bigint | undefined
+  readonly token?: string | undefined
+  readonly solver?: string | undefined
+}
+
+/** @throws {InvalidArgumentError} */
+export function requireFilter({ chainId, token, solver }: PositionFilter): {
+  readonly chainId: bigint | undefined
+  readonly token: Token | undefined
+  readonly solver: Address | undefined
+} {
+  return {
+    chainId,
+    token: token === undefined ? undefined : requireToken(token),
+    solver: solver === undefined ? undefined : requireAddress(solver, 'solver'),
+  }
+}
+
+/** @throws {InvalidArgumentError} */
+export function requireTime(time: Date, argument: string): Date {
+  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError(`${argument}: expected a time, got an invalid Date`)
+  return time
+}
+
+/**
+ * @returns what it was given
+ * @throws {InvalidArgumentError} for a time that is none, and for bounds in the wrong order
+ */
+export function requireTimes<Given extends { readonly from?: Date | undefined; readonly to?: Date | undefined }>(
+  given: Given,
+): Given {
+  const { from, to } = given
+  if (from !== undefined) requireTime(from, 'from')
+  if (to !== undefined) requireTime(to, 'to')
+  if (from !== undefined && to !== undefined && from > to) {
+    throw new InvalidArgumentError(
+      `from: expected a time that is not after "to" (${to.toISOString()}), got ${from.toISOString()}`,
+    )
+  }
+  return given
+}
+
+/** @throws {InvalidArgumentError} */
+export function requireInstant(instant: Instant): Instant {
+  if ('time' in instant) requireTime(instant.time, 'time')
+  else if (instant.block < 0n) throw new InvalidArgumentError(`block: expected a block number, got ${instant.block}`)
+  return instant
+}
+
+/** @throws {InvalidArgumentError} */
+export function requireInteger(value: number, argument: string, bounds: { min: number; max: number }): number {
+  if (Number.isInteger(value) && value >= bounds.min && value <= bounds.max) return value
+  throw new InvalidArgumentError(
+    `${argument}: expected a whole number from ${bounds.min} to ${bounds.max}, got ${value}`,
+  )
 }
 
 /** What of the history is meant, as far as it can be wrong. */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 
 import { describeOnMongoDb } from '../support/mongodb-server.js'
 import type { MongoDbServer, MongoTestDatabase } from '../support/mongodb-server.js'

@@ -2,8 +2,10 @@ import { DatabaseUnavailableError } from '../../src/storage/postgres/database.js
 import type { LoggedEvent } from '../../src/model/event.js'
 import type { EventLogHead } from '../../src/events/event-log.js'
 import type { Storage } from '../../src/storage/postgres/postgres-storage.js'
+import type { LedgerStore } from '../../src/ledger/ledger-store.js'
 import type { Lots } from './lots.js'
 import type { Owner, Scheduler } from './scheduler.js'
+import { VirtualLeases } from './virtual-leases.js'
 
 const CALL_MS = 2
 
@@ -39,6 +41,7 @@ export class GatedDatabase {
   readonly #lots: Lots
   readonly #world: Owner
   readonly #listeners = new Set<Listener>()
+  readonly #leases: VirtualLeases
   #changes = 0
 
   constructor(storage: Storage, scheduler: Scheduler, lots: Lots, world: Owner) {
@@ -46,17 +49,18 @@ export class GatedDatabase {
     this.#scheduler = scheduler
     this.#lots = lots
     this.#world = world
+    this.#leases = new VirtualLeases(scheduler)
   }
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
     const { records, coverage } = this.#storage
-    const { ledger, watchList, reader, events, leases, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
+    const { ledger, watchList, reader, events, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
       this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
-      ledger: gate(ledger, 'ledger'),
+      ledger: this.#gateLedger(owner, ledger),
       watchList: gate(watchList, 'watchList'),
       reader: gate(reader, 'reader'),
       records,
@@ -67,7 +71,7 @@ export class GatedDatabase {
       snapshotReader: gate(snapshotReader, 'snapshotReader'),
       snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
       apiKeys: gate(apiKeys, 'apiKeys'),
-      leases: gate(leases, 'leases'),
+      leases: gate(this.#leases, 'leases'),
       ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
       close: () => Promise.resolve(),
     }
@@ -83,6 +87,17 @@ export class GatedDatabase {
         return (...args: unknown[]): unknown =>
           this.#call(owner, label, () => Reflect.apply(member, target, args) as Promise<unknown>)
       },
+    })
+  }
+
+  /** Binding a ledger to a lease is no call. */
+  #gateLedger(owner: Owner, ledger: LedgerStore): LedgerStore {
+    const gated = this.#gate(owner, ledger, 'ledger')
+    return new Proxy(gated, {
+      get: (target, property) =>
+        property === 'underLease'
+          ? (epoch: bigint) => this.#gateLedger(owner, ledger.underLease(epoch))
+          : (Reflect.get(target, property, target) as unknown),
     })
   }
 
@@ -164,7 +179,7 @@ async function outcomeOf<Result>(work: () => Promise<Result>): Promise<Answer<Re
 }
 
 const reading =
-  /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshotReader\.|snapshotUpkeep\.|watchList\.(solvers|tokens)$)/
+  /^(open|ping|reader\.|events\.|ledger\.(load|records|coverage|known|corrections)|snapshotReader\.|snapshotUpkeep\.|leases\.|watchList\.(solvers|tokens)$)/
 
 function writes(label: string): boolean {
   return !reading.test(label)

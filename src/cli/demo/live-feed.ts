@@ -1,6 +1,7 @@
-import type { LiveFeed as ClientFeed, WireCurrentBalance } from '../../client/index.js'
 import { createClient } from '../../client/index.js'
+import { followBalances } from '../live/follow-balances.js'
 import type { LiveState } from '../live/live-state.js'
+import { serviceSource } from '../source/service-source.js'
 import { problemText } from './problem-text.js'
 
 export interface LiveFeedOptions {
@@ -20,14 +21,16 @@ const chainsEveryMs = 1_000
 const requestTimeoutMs = 5_000
 
 /** Follows the service as any client would: lists over REST first, then events over Socket.IO. */
-export function startLiveFeed({ url, state, onProblem, onBalances }: LiveFeedOptions): LiveFeed {
+export async function startLiveFeed({ url, state, onProblem, onBalances }: LiveFeedOptions): Promise<LiveFeed> {
   const client = createClient({ url, timeoutMs: requestTimeoutMs })
   const abort = new AbortController()
   const { signal } = abort
   const pending = new Set<Promise<void>>()
 
-  function run(work: () => Promise<void>): void {
-    const done = work()
+  function readChains(): void {
+    const done = client
+      .listChains({ signal })
+      .then(({ items }) => void (state.chains = items))
       .catch((error: unknown) => {
         if (!signal.aborted) onProblem(problemText(error))
       })
@@ -35,54 +38,21 @@ export function startLiveFeed({ url, state, onProblem, onBalances }: LiveFeedOpt
     pending.add(done)
   }
 
-  async function readChains(): Promise<void> {
-    state.chains = (await client.listChains({ signal })).items
-  }
-
-  async function readBalances(): Promise<void> {
-    const balances: WireCurrentBalance[] = []
-    const { items: solvers } = await client.listSolvers({ signal })
-    for await (const balance of client.balances({ limit: 500 }, { signal })) balances.push(balance)
-    state.applySolvers(solvers)
-    state.applyBalances(balances)
-    onBalances()
-  }
-
-  follow(client.live(), { state, onBalances, onProblem, refresh: () => run(readBalances) })
-  run(readChains)
-  const timer = setInterval(() => run(readChains), chainsEveryMs)
+  const source = serviceSource(client, url)
+  const following = await followBalances({
+    source,
+    state,
+    onBalances,
+    onProblem,
+    onEnd: (error) => onProblem(problemText(error)),
+  })
+  readChains()
+  const timer = setInterval(readChains, chainsEveryMs)
   return {
     async close() {
       clearInterval(timer)
       abort.abort()
-      await Promise.all([client.close(), ...pending])
+      await Promise.all([following.close(), source.close(), ...pending])
     },
   }
-}
-
-function follow(
-  feed: ClientFeed,
-  { state, onBalances, onProblem, refresh }: Omit<LiveFeedOptions, 'url'> & { refresh: () => void },
-): void {
-  feed.on('state', ({ state: now, error }) => {
-    // From the greeting on no event is missed, so that a list read now and the events after it leave no gap.
-    if (now === 'live') refresh()
-    if (error !== null) onProblem(`Socket.IO: ${error.message}`)
-  })
-  feed.on('resync', () => {
-    state.clear()
-    refresh()
-  })
-  feed.on('position:started', (event) => {
-    state.applyStart(event)
-    onBalances()
-  })
-  feed.on('balance:updated', (event) => {
-    state.applyChange(event)
-    onBalances()
-  })
-  feed.on('balance:reverted', (event) => {
-    state.applyRevert(event)
-    refresh()
-  })
 }

@@ -14,6 +14,7 @@ const escape = '\u001B'
 const harbour: WireChain = {
   chainId: '31337',
   name: 'Harbour',
+  followed: 'here',
   state: 'live',
   reason: null,
   head: '1234',

@@ -6,6 +6,7 @@ import { plainText } from '../terminal/plain-text.js'
 import { renderTable } from '../live/render-table.js'
 import type { NamedRow } from '../live/render-table.js'
 import type { ReporterStatus } from './reporter-status.js'
+import type { ScreenSize } from '../terminal/panel.js'
 import { fitLine, span } from '../terminal/styled-line.js'
 import type { Ink, StyledLine } from '../terminal/styled-line.js'
 
@@ -20,11 +21,6 @@ export interface Picture {
   /** The newest thing that went wrong lately; null when nothing did. */
   readonly problem: string | null
   readonly nowMs: number
-}
-
-export interface ScreenSize {
-  readonly columns: number
-  readonly rows: number
 }
 
 const textColumns = 200

@@ -64,7 +64,7 @@ export async function startDemo(options: StartDemoOptions): Promise<RunningDemo>
     options.onFirstBalance(picture())
   }
   options.onReady(url, picture)
-  const feed = startLiveFeed({ url, state, onProblem, onBalances })
+  const feed = await startLiveFeed({ url, state, onProblem, onBalances })
   cleanup.add(() => feed.close())
   for (const { plan, world } of chains) {
     const activity = keepBusy({

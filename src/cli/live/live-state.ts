@@ -25,6 +25,10 @@ export class LiveState {
     return [...this.#rows].toSorted(([a], [b]) => place(a) - place(b) || (a < b ? -1 : 1)).map(([, row]) => row)
   }
 
+  row(key: string): BalanceRow | undefined {
+    return this.#rows.get(key)
+  }
+
   labelOf(solverAddress: string): string | null {
     return this.#labels.get(solverAddress.toLowerCase()) ?? null
   }

@@ -18,6 +18,11 @@ export interface SourceOptions extends SettingsOptions {
   readonly verbose?: boolean | undefined
 }
 
+interface ChooseOptions extends SourceOptions {
+  /** Only what can tell of changes as they happen. */
+  readonly live?: boolean
+}
+
 /** A service on this machine answers within this time, or there is none. */
 const PROBE_MS = 1000
 /** Requests are repeated this often: a person waits. */
@@ -28,7 +33,7 @@ const ATTEMPTS_MAX = 2
  *
  * @throws {TidemarkError} when there is neither, or what was named does not answer.
  */
-export async function chooseSource(options: SourceOptions): Promise<BalanceSource> {
+export async function chooseSource(options: ChooseOptions): Promise<BalanceSource> {
   readEnvFile()
   const url = options.url ?? nonEmpty(process.env['TIDEMARK_URL'])
   const source = url !== undefined && options.alone !== true ? namedService(url, options) : await findSource(options)
@@ -40,7 +45,7 @@ function namedService(url: string, options: SourceOptions): BalanceSource {
   return serviceSource(connect(url, options, ATTEMPTS_MAX), url)
 }
 
-async function findSource(options: SourceOptions): Promise<BalanceSource> {
+async function findSource(options: ChooseOptions): Promise<BalanceSource> {
   const { config, logger } = await loadSettings({ logLevel: 'warn', ...options })
   const refusals: string[] = []
   if (options.alone !== true) {
@@ -48,7 +53,7 @@ async function findSource(options: SourceOptions): Promise<BalanceSource> {
     if (found !== null) return found
   }
   if (options.verbose === true) for (const refusal of refusals) console.error(refusal)
-  return await openDatabase(config, logger, refusals)
+  return await openDatabase(config, logger, { refusals, live: options.live ?? false })
 }
 
 /** The service of these settings, when one answers and lets us in. */
@@ -68,10 +73,14 @@ async function probe(config: Config, options: SourceOptions, refusals: string[])
   }
 }
 
-async function openDatabase(config: Config, logger: Logger, refusals: readonly string[]): Promise<BalanceSource> {
+async function openDatabase(
+  config: Config,
+  logger: Logger,
+  { refusals, live }: { readonly refusals: readonly string[]; readonly live: boolean },
+): Promise<BalanceSource> {
   try {
     const where = config.databaseUrl === null ? `the database in ${config.dataDir}` : 'the database of DATABASE_URL'
-    return databaseSource(await openBalances(config, logger), where)
+    return databaseSource(await openBalances(config, logger, { live }), where)
   } catch (error) {
     if (!(error instanceof NoDatabaseError)) throw error
     throw new NoSourceError([...refusals, error.message].join('\n'), { cause: error, ...hintOf(error) })

@@ -1,29 +1,40 @@
 import type { ConnectionChange, TidemarkClient } from '../../client/index.js'
 import { TidemarkApiError } from '../../client/index.js'
 import type { RemovalResult } from '../../index.js'
-import type { BalanceSource, LiveListener, PositionName } from './balance-source.js'
+import type { BalanceSource, LiveListener } from './balance-source.js'
 import { unknownPosition } from './source-errors.js'
 
 /** Items of one request of a long list. */
 const PAGE_ITEMS = 500
 
-/** Asks a running service. */
+/** Asks a running service. Closing it gives up what is under way. */
 export function serviceSource(client: TidemarkClient, url: string): BalanceSource {
-  const close = (): Promise<void> => client.close()
+  const abort = new AbortController()
+  const call = { signal: abort.signal }
+  const close = async (): Promise<void> => {
+    abort.abort()
+    await client.close()
+  }
   return {
     name: `the service at ${url}`,
-    chains: async () => (await client.listChains()).items,
-    solvers: async () => (await client.listSolvers()).items,
-    addSolver: (address, label) => client.addSolver({ address, ...(label === undefined ? {} : { label }) }),
-    removeSolver: (address) => removal(client.removeSolver(address)),
-    tokens: async (chainId) => (await client.listTokens(chainId)).items,
-    addTokens: async (chainId, tokens) => (await client.addTokens(chainId, tokens)).items,
-    removeToken: (chainId, token) => removal(client.removeToken(chainId, token)),
+    chains: async () => (await client.listChains(call)).items,
+    solvers: async () => (await client.listSolvers(call)).items,
+    addSolver: (address, label) => client.addSolver({ address, ...(label === undefined ? {} : { label }) }, call),
+    removeSolver: (address) => removal(client.removeSolver(address, call)),
+    tokens: async (chainId) => (await client.listTokens(chainId, call)).items,
+    addTokens: async (chainId, tokens) => (await client.addTokens(chainId, tokens, call)).items,
+    removeToken: (chainId, token) => removal(client.removeToken(chainId, token, call)),
     balances: ({ chainId, token, solver }) =>
-      client.balances({ chainId, tokenAddress: token, solverAddress: solver, limit: PAGE_ITEMS }),
+      client.balances({ chainId, tokenAddress: token, solverAddress: solver, limit: PAGE_ITEMS }, call),
     history: (position, { limit = PAGE_ITEMS, ...range }) =>
-      knownPosition(client.history(position, { ...range, limit: Math.min(limit, PAGE_ITEMS) })),
-    coverage: (position) => coverageOf(client, position),
+      knownPosition(client.history(position, { ...range, limit: Math.min(limit, PAGE_ITEMS) }, call)),
+    coverage: async (position) => {
+      try {
+        return (await client.listCoverage(position, call)).items
+      } catch (error) {
+        throw isCode(error, 'unknown_position') ? unknownPosition() : error
+      }
+    },
     live: async (listener) => follow(client, listener),
     close,
     [Symbol.asyncDispose]: close,
@@ -38,14 +49,6 @@ async function removal(request: Promise<void>): Promise<RemovalResult> {
     if (isCode(error, 'configured')) return 'configured'
     if (isCode(error, 'unknown_solver') || isCode(error, 'unknown_token')) return 'unknown'
     throw error
-  }
-}
-
-async function coverageOf(client: TidemarkClient, position: PositionName): ReturnType<BalanceSource['coverage']> {
-  try {
-    return (await client.listCoverage(position)).items
-  } catch (error) {
-    throw isCode(error, 'unknown_position') ? unknownPosition() : error
   }
 }
 

@@ -24,7 +24,7 @@ export class Output {
 
   /** Columns of the terminal; null where lines may be of any length. */
   get width(): number | null {
-    return this.isTerminal ? this.#stream.columns : null
+    return this.isTerminal ? this.#stream.columns || 80 : null
   }
 
   /** Aborted once nobody reads any more. */

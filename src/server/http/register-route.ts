@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import { RequestError } from '../../api/request-error.js'
 import type { Route, RouteLimit, RouteScope } from '../../api/route.js'
+import type { Logger } from '../../index.js'
 import type { KeyRing } from '../key-ring.js'
 import { bearerSecret } from '../key-ring.js'
 import type { ServerLimits } from '../limits/server-limits.js'
 import { readInput } from './read-input.js'
+import { sendLines } from './send-lines.js'
 
 /** A request after validation. */
 export interface RouteInput<Params, Query, Body> {
@@ -22,11 +24,13 @@ export class RouteRegistrar {
   readonly #app: FastifyInstance
   readonly #keys: KeyRing
   readonly #limits: ServerLimits
+  readonly #logger: Logger
 
-  constructor(app: FastifyInstance, keys: KeyRing, limits: ServerLimits) {
+  constructor(app: FastifyInstance, parts: { keys: KeyRing; limits: ServerLimits; logger: Logger }) {
     this.#app = app
-    this.#keys = keys
-    this.#limits = limits
+    this.#keys = parts.keys
+    this.#limits = parts.limits
+    this.#logger = parts.logger
   }
 
   add<Params, Query, Body, Answer>(
@@ -40,6 +44,31 @@ export class RouteRegistrar {
       handler: async (request, reply) => {
         const answer = await handle(readRequest(route, request))
         return send(reply, route, answer)
+      },
+    })
+  }
+
+  /** A route that answers with any number of items, each a line of JSON. Only so many are answered at once. */
+  addStream<Params, Query, Item>(
+    route: Route<Params, Query, unknown, Item>,
+    open: (input: RouteInput<Params, Query, unknown>) => Promise<AsyncIterable<Item>>,
+  ): void {
+    this.#app.route({
+      method: route.method,
+      url: route.path,
+      onRequest: this.accessCheck(route.scope, route.limit),
+      handler: async (request, reply) => {
+        const leave = this.#limits.openStream(request.socket.remoteAddress)
+        try {
+          await sendLines(request, reply, {
+            lines: await open(readRequest(route, request)),
+            contentType: route.answer.contentType ?? 'application/x-ndjson',
+            onFailure: (error) => this.#logger.warn({ requestId: request.id, err: error }, 'stream failed on its way'),
+          })
+        } finally {
+          leave()
+        }
+        return reply
       },
     })
   }

@@ -18,6 +18,13 @@ const CONNECTIONS_PER_ADDRESS_MAX = 500
 /** REST requests of one address besides snapshots: more than people and dashboards need, less than we can answer. */
 const REQUESTS = { perSecond: 500, burst: 2000 }
 
+/** Histories that are streamed at a time. They read side by side with all others who read: more would only be slower. */
+const STREAMS_MAX = 16
+/** Of them, to one address that is not of this machine. */
+const STREAMS_PER_ADDRESS_MAX = 8
+/** When to try again: a history of a million records takes about half a minute. */
+const STREAM_WAIT_MS = 5000
+
 export interface LimitSettings {
   readonly connectionsMax?: number | undefined
   readonly connectionsPerAddressMax?: number | undefined
@@ -32,6 +39,7 @@ export class ServerLimits {
   readonly #snapshots: SnapshotLimit
   readonly #requests = new KeyedBuckets(REQUESTS)
   readonly #failedKeys = new FailedKeys()
+  readonly #streams = new ConnectionCounts({ total: STREAMS_MAX, perAddress: STREAMS_PER_ADDRESS_MAX })
   readonly #metrics: ServerMetrics
 
   constructor(settings: LimitSettings, metrics: ServerMetrics) {
@@ -59,6 +67,17 @@ export class ServerLimits {
   admitSnapshot(take: TakeSnapshot): void {
     const waitMs = take(performance.now())
     if (waitMs > 0) throw this.#limited('snapshots', 'too many snapshots a second', waitMs)
+  }
+
+  /**
+   * Counts an answer that is streamed. @returns counts it off; call it once.
+   *
+   * @throws {RateLimitedError} when there are too many already
+   */
+  openStream(remoteAddress: string | undefined): () => void {
+    const address = callerAddress(remoteAddress)
+    if (this.#streams.refusal(address) === null) return this.#streams.open(address)
+    throw this.#limited('streams', 'too many histories are being streamed', STREAM_WAIT_MS)
   }
 
   /** The limit for snapshots of one request. */

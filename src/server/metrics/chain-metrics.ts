@@ -16,6 +16,7 @@ export class ChainMetrics {
   readonly #processed: Gauge
   readonly #lag: Gauge
   readonly #state: Gauge
+  readonly #followed: Gauge
   readonly #positions: Gauge
   readonly #standing: Gauge
   readonly #blocks: Counter
@@ -32,6 +33,7 @@ export class ChainMetrics {
     this.#processed = this.#gauge('tidemark_chain_processed_block', 'Newest block whose balances are stored')
     this.#lag = this.#gauge('tidemark_chain_lag_seconds', 'Age of the newest processed block')
     this.#state = this.#gauge('tidemark_chain_state', '1 for the state the chain is in', ['state'])
+    this.#followed = this.#gauge('tidemark_chain_followed', '1 while this process is the one that follows the chain')
     this.#positions = this.#gauge('tidemark_chain_positions', 'Watched positions')
     this.#standing = this.#gauge('tidemark_chain_positions_known', 'Positions by how their newest blocks are known', [
       'kind',
@@ -59,6 +61,7 @@ export class ChainMetrics {
     if (chain.processed !== null) this.#processed.set(labels, Number(chain.processed))
     if (chain.lagSeconds !== null) this.#lag.set(labels, chain.lagSeconds)
     for (const state of states) this.#state.set({ ...labels, state }, state === chain.state ? 1 : 0)
+    this.#followed.set(labels, chain.followed === 'here' ? 1 : 0)
     this.#positions.set(labels, chain.positions)
     for (const kind of kinds) this.#standing.set({ ...labels, kind }, chain.standing[kind])
     this.#blocks.inc(labels, chain.blocks)
@@ -76,6 +79,7 @@ export class ChainMetrics {
       this.#processed,
       this.#lag,
       this.#state,
+      this.#followed,
       this.#positions,
       this.#standing,
       this.#blocks,

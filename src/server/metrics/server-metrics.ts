@@ -13,6 +13,7 @@ export type LimitName =
   | 'requests'
   | 'failed_keys'
   | 'flood'
+  | 'streams'
 
 /** Everything `/metrics` tells. Labels are fixed sets: nothing a caller sends becomes one. */
 export class ServerMetrics {

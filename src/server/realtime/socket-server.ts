@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 
 import type { Socket } from 'socket.io'
 import { Server } from 'socket.io'
@@ -44,7 +45,9 @@ const refusals = {
 } as const
 
 export interface SocketServerOptions {
-  readonly http: HttpServer
+  readonly http: HttpServer | HttpsServer
+  /** Others take upgrades on it too. */
+  readonly isShared: boolean
   readonly manager: BalanceManager
   readonly keys: KeyRing
   readonly corsOrigins: readonly string[]
@@ -80,6 +83,7 @@ export class SocketServer {
       transports: ['polling', 'websocket'],
       allowEIO3: false,
       serveClient: false,
+      destroyUpgrade: !options.isShared,
       pingInterval: PING_INTERVAL_MS,
       pingTimeout: PING_TIMEOUT_MS,
       maxHttpBufferSize: MESSAGE_BYTES_MAX,

@@ -1,24 +1,32 @@
 import { getBalance, listBalances, listCoverage, listHistory } from '../../api/balance-routes.js'
+import type { InstantQuery, PositionParams } from '../../api/balance-routes.js'
+import { encodePastBalance } from '../../api/balance-statistics-wire.js'
+import type { WirePastBalance } from '../../api/balance-statistics-wire.js'
 import { encodeBalanceRecord, encodeCoverageInterval, encodeCurrentBalance } from '../../api/balance-wire.js'
 import { encodeCursor } from '../../api/cursor.js'
 import { onePage } from '../../api/page.js'
 import { RequestError } from '../../api/request-error.js'
-import type { BalanceManager } from '../../index.js'
+import type { BalanceManager, Instant } from '../../index.js'
 import type { RouteRegistrar } from '../http/register-route.js'
+import { unknownPosition } from './unknown-position.js'
 
-export function addBalanceRoutes(registrar: RouteRegistrar, manager: Pick<BalanceManager, 'reader'>): void {
+type Balances = Pick<BalanceManager, 'reader' | 'records'>
+
+export function addBalanceRoutes(registrar: RouteRegistrar, manager: Balances): void {
   registrar.add(listBalances, async ({ query }) => {
-    const page = await manager.reader.currentBalances({
-      chainId: query.chainId,
-      token: query.tokenAddress,
-      solver: query.solverAddress,
-      limit: query.limit,
-      after: query.cursor,
-    })
-    return { items: page.items.map(encodeCurrentBalance), nextCursor: encodeCursor('balances', page.nextCursor) }
+    const { chainId, tokenAddress: token, solverAddress: solver, at, limit, cursor: after } = query
+    const request = { chainId, token, solver, limit, after }
+    if (at !== undefined) {
+      const { items, nextCursor } = await manager.records.balancesAt({ ...request, time: at })
+      return { items: items.map(encodePastBalance), nextCursor: encodeCursor('balances', nextCursor) }
+    }
+    const { items, nextCursor } = await manager.reader.currentBalances(request)
+    return { items: items.map(encodeCurrentBalance), nextCursor: encodeCursor('balances', nextCursor) }
   })
 
-  registrar.add(getBalance, async ({ params }) => {
+  registrar.add(getBalance, async ({ params, query }) => {
+    const instant = instantOf(query)
+    if (instant !== null) return await balanceAt(manager, params, instant)
     const balance = await manager.reader.currentBalance(params)
     if (balance === null) throw unknownPosition()
     return encodeCurrentBalance(balance)
@@ -38,6 +46,16 @@ export function addBalanceRoutes(registrar: RouteRegistrar, manager: Pick<Balanc
   })
 }
 
-function unknownPosition(): RequestError {
-  return new RequestError('unknown_position', 'no balance is known for this chain, token and solver')
+function instantOf({ block, at }: InstantQuery): Instant | null {
+  if (block !== undefined) return { block }
+  return at === undefined ? null : { time: at }
+}
+
+async function balanceAt(manager: Balances, position: PositionParams, instant: Instant): Promise<WirePastBalance> {
+  const balance = await manager.records.balanceAt(position, instant)
+  if (balance !== null) return encodePastBalance(balance)
+  if ((await manager.records.history({ position, limit: 1 })) === null) throw unknownPosition()
+  throw new RequestError('unknown_balance', 'nothing is known of this position by then', {
+    hint: 'Its coverage tells from which block on it is known.',
+  })
 }

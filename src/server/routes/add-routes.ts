@@ -8,6 +8,7 @@ import type { KeyRing } from '../key-ring.js'
 import type { ServerLimits } from '../limits/server-limits.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 import { addBalanceRoutes } from './add-balance-routes.js'
+import { addBalanceTimeRoutes } from './add-balance-time-routes.js'
 import { addChainRoutes } from './add-chain-routes.js'
 import { addServiceRoutes } from './add-service-routes.js'
 import { addSnapshotRoutes } from './add-snapshot-routes.js'
@@ -24,12 +25,13 @@ export interface RouteParts {
 
 /** Registers every route of the table. */
 export async function addRoutes(app: FastifyInstance, parts: RouteParts): Promise<void> {
-  const { manager, keys, limits, document } = parts
-  const registrar = new RouteRegistrar(app, keys, limits)
+  const { manager, document } = parts
+  const registrar = new RouteRegistrar(app, parts)
   addSnapshotRoutes(registrar, manager)
   addChainRoutes(registrar, manager)
   addWatchListRoutes(registrar, manager)
   addBalanceRoutes(registrar, manager)
+  addBalanceTimeRoutes(registrar, manager)
   addServiceRoutes(registrar, parts)
   await addDocs(app, registrar, document)
 }

@@ -1,46 +1,36 @@
-import type { Lease, LeaseStore } from '../../leases/lease-store.js'
+import type { HeldLease, Lease, LeaseStore } from '../../leases/lease-store.js'
 import type { Queryable } from './database.js'
 
-/** What time it is, in SQL: not the transaction's, but that of the moment in which a row is looked at. */
-const databaseClock = 'clock_timestamp()'
 /** A lease is of use for seconds: whoever asks for one tries again rather than to wait longer than it lasts. */
 const TIMEOUT_MS = 3000
+/** The next epoch, if it is not one more than the last: the time in microseconds. */
+const microseconds = '(extract(epoch from clock_timestamp()) * 1000000)::bigint'
 
 /**
- * Leases as rows. Times are the database's own, so that processes need not agree on theirs.
+ * Leases as rows. Times are the database's own, so that processes need not agree on theirs; and those of the moment in
+ * which the row is looked at, not of the beginning of a statement that had to wait for it.
  *
- * An epoch is the time of taking over in microseconds, and at least one more than the last: so it goes up even where the
- * table was lost to a restore, or its newest rows to a standby that took over.
+ * An epoch is the time of taking over, and at least one more than the last: so it goes up even where the table was lost
+ * to a restore, or its newest rows to a standby that took over.
  */
 export class PostgresLeaseStore implements LeaseStore {
   readonly #database: Queryable
-  readonly #now: string
 
-  /** @param now SQL that gives the time, where it is not the database's: for a simulation. */
-  constructor(database: Queryable, now: string = databaseClock) {
+  constructor(database: Queryable) {
     this.#database = database
-    this.#now = now
   }
 
   async acquire(name: string, holder: string, durationMs: number): Promise<Lease | null> {
-    // Looking locks nothing and writes nothing: those who stand by do it all the time.
-    const others = await this.#database.query({
-      name: 'look-at-lease',
-      text: `select from tidemark.lease where name = $1 and holder <> $2 and expires_at > ${this.#now}`,
-      values: [name, holder],
-      timeoutMs: TIMEOUT_MS,
-    })
-    if (others.length > 0) return null
     const rows = await this.#database.query<{ epoch: string }>({
       name: 'acquire-lease',
       text: `
         insert into tidemark.lease (name, holder, epoch, expires_at)
-        values ($1, $2, ${this.#microseconds}, ${this.#after('$3')})
+        values ($1, $2, ${microseconds}, ${after('$3')})
         on conflict (name) do update
-        set holder = $2, expires_at = ${this.#after('$3')},
-            epoch = case when lease.holder = $2 then lease.epoch
-                    else greatest(lease.epoch + 1, ${this.#microseconds}) end
-        where lease.holder is null or lease.holder = $2 or lease.expires_at <= ${this.#now}
+        set holder = $2, expires_at = ${after('$3')},
+            epoch = case when lease.holder = $2 then lease.epoch else greatest(lease.epoch + 1, ${microseconds}) end,
+            note = case when lease.holder = $2 then lease.note end
+        where lease.holder is null or lease.holder = $2 or lease.expires_at <= clock_timestamp()
         returning epoch`,
       values: [name, holder, durationMs],
       timeoutMs: TIMEOUT_MS,
@@ -49,35 +39,52 @@ export class PostgresLeaseStore implements LeaseStore {
     return epoch === undefined ? null : { name, holder, epoch: BigInt(epoch) }
   }
 
-  async renew({ name, holder, epoch }: Lease, durationMs: number): Promise<boolean> {
+  async renew({ name, holder, epoch }: Lease, durationMs: number, note?: string): Promise<boolean> {
     const rows = await this.#database.query({
       name: 'renew-lease',
       text: `
-        update tidemark.lease set expires_at = ${this.#after('$4')}
+        update tidemark.lease set expires_at = ${after('$4')}, note = coalesce($5, note)
         where name = $1 and holder = $2 and epoch = $3
         returning name`,
-      values: [name, holder, epoch, durationMs],
+      values: [name, holder, epoch, durationMs, note ?? null],
       timeoutMs: TIMEOUT_MS,
     })
     return rows.length > 0
+  }
+
+  async look(name: string): Promise<HeldLease | null> {
+    const rows = await this.#database.query<{ holder: string; epoch: string; note: string | null }>({
+      name: 'look-at-lease',
+      text: `
+        select holder, epoch, note from tidemark.lease
+        where name = $1 and holder is not null and expires_at > clock_timestamp()`,
+      values: [name],
+      timeoutMs: TIMEOUT_MS,
+    })
+    const row = rows[0]
+    return row === undefined ? null : { name, holder: row.holder, epoch: BigInt(row.epoch), note: row.note }
   }
 
   async release({ name, holder, epoch }: Lease): Promise<void> {
     await this.#database.query({
       name: 'release-lease',
       text: `
-        update tidemark.lease set holder = null, expires_at = null
+        update tidemark.lease set holder = null, expires_at = null, note = null
         where name = $1 and holder = $2 and epoch = $3`,
       values: [name, holder, epoch],
       timeoutMs: TIMEOUT_MS,
     })
   }
+}
 
-  get #microseconds(): string {
-    return `(extract(epoch from ${this.#now}) * 1000000)::bigint`
-  }
+/** Lets go of every lease: for whoever has the database to itself, and knows that all earlier processes are dead. */
+export async function freeLeases(database: Queryable): Promise<void> {
+  await database.query({
+    name: 'free-leases',
+    text: 'update tidemark.lease set holder = null, expires_at = null, note = null where holder is not null',
+  })
+}
 
-  #after(milliseconds: string): string {
-    return `${this.#now} + ${milliseconds}::float8 * interval '1 millisecond'`
-  }
+function after(milliseconds: string): string {
+  return `clock_timestamp() + ${milliseconds}::float8 * interval '1 millisecond'`
 }

@@ -18,7 +18,7 @@ import { PostgresConsumerStore } from './event-consumers.js'
 import { PostgresCoverageReader } from './coverage-runs.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
-import { PostgresLeaseStore } from './lease-store.js'
+import { PostgresLeaseStore, freeLeases } from './lease-store.js'
 import { migrate } from './migrate.js'
 import { ReadingLane } from './reading-lane.js'
 import { PostgresRecordReader } from './record-reader.js'
@@ -60,7 +60,11 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
   const connection = await connectDatabase(settings, logger)
   const { database } = connection
   try {
-    await unlessAborted(settings.signal, database, () => migrate(database, logger))
+    await unlessAborted(settings.signal, database, async () => {
+      await migrate(database, logger)
+      // An embedded server has one owner, so what a crash left need not run out first.
+      if (settings.databaseUrl === null) await freeLeases(database)
+    })
   } catch (error) {
     await connection.close()
     throw error

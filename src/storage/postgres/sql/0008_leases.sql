@@ -7,6 +7,8 @@ create table tidemark.lease (
   -- Another one whenever the lease changes hands, and always a higher one.
   epoch bigint not null,
   expires_at timestamptz,
+  -- What its holder tells the others.
+  note text,
   check ((holder is null) = (expires_at is null))
 );
 

@@ -1,0 +1,150 @@
+import type { WireBalanceRecord, WireCoverageInterval } from '../client/index.js'
+import { ConfigurationError } from '../index.js'
+import { exitCodes } from './exit-code.js'
+import type { ExitCode } from './exit-code.js'
+import { csvHeading, csvRecord, historyColumns } from './history-lines.js'
+import { readCount } from './read-selection.js'
+import type { BalanceSource, SourceRange } from './source/balance-source.js'
+import { chooseSource } from './source/choose-source.js'
+import type { SourceOptions } from './source/choose-source.js'
+import { readDirectory } from './source/directory.js'
+import type { NamesGiven } from './source/find-by-name.js'
+import { findPosition } from './source/find-position.js'
+import type { FoundPosition } from './source/find-position.js'
+import { readRange } from './source/read-when.js'
+import { countText } from './terminal/amount-text.js'
+import { jsonText, Output } from './terminal/output.js'
+import { layOutTable } from './terminal/table.js'
+
+export interface HistoryOptions extends SourceOptions {
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly limit?: string | undefined
+  readonly all?: boolean | undefined
+  readonly exact?: boolean | undefined
+  readonly json?: boolean | undefined
+  readonly csv?: boolean | undefined
+}
+
+/** Records shown unless told. */
+const LIMIT_DEFAULT = 20
+/** Records of a long table whose columns are fitted to each other. */
+const TABLE_ROWS = 200
+
+/** `tidemark history`: the records of one position, newest first. */
+export async function history(given: NamesGiven, options: HistoryOptions): Promise<ExitCode> {
+  if (options.json === true && options.csv === true) throw new ConfigurationError('expected --json or --csv, got both')
+  const limit = readLimit(options)
+  const range = readRange(options)
+  await using source = await chooseSource(options)
+  const position = await findPosition(await readDirectory(source), given)
+  const seen = new Seen()
+  const records = seen.through(source.history(position, { ...range, ...(limit === null ? {} : { limit }) }), limit)
+  await print(records, options, limit === null)
+  if (seen.count === 0) console.error('No record of that time.')
+  return await tellGaps(source, position, range, seen)
+}
+
+/** Null: all of them. */
+function readLimit({ limit, all = false }: HistoryOptions): number | null {
+  if (limit === undefined) return all ? null : LIMIT_DEFAULT
+  if (all) throw new ConfigurationError('expected --limit or --all, got both')
+  return readCount('--limit', limit)
+}
+
+/** What went by, for what is to be said afterwards. */
+class Seen {
+  count = 0
+  oldestBlock: bigint | null = null
+  newestBlock: bigint | null = null
+
+  async *through(
+    records: AsyncIterable<WireBalanceRecord>,
+    limit: number | null,
+  ): AsyncGenerator<WireBalanceRecord, void, undefined> {
+    for await (const record of records) {
+      const block = BigInt(record.blockNumber)
+      this.count += 1
+      this.newestBlock ??= block
+      this.oldestBlock = block
+      yield record
+      if (this.count === limit) return
+    }
+  }
+}
+
+async function print(
+  records: AsyncIterable<WireBalanceRecord>,
+  { json = false, csv = false, exact = false }: HistoryOptions,
+  streamed: boolean,
+): Promise<void> {
+  const output = new Output()
+  if (csv) await output.write(csvHeading)
+  if (csv || (json && streamed)) {
+    for await (const record of records) await output.write(csv ? csvRecord(record) : jsonText(record))
+    return
+  }
+  let rows: WireBalanceRecord[] = []
+  let first = true
+  const columns = historyColumns(exact)
+  const printTable = async (): Promise<void> => {
+    const table = layOutTable({ columns, rows, width: output.width })
+    await output.writeLines(first ? table : table.slice(1))
+    first = false
+    rows = []
+  }
+  for await (const record of records) {
+    rows.push(record)
+    if (!json && rows.length === TABLE_ROWS) await printTable()
+  }
+  if (json) await output.writeJson(rows)
+  else if (rows.length > 0) await printTable()
+}
+
+/**
+ * Says what of the blocks that were asked for is not known exactly: there, changes may be missing. Blocks before the
+ * position was first seen are none of them, unless they were asked for by number.
+ */
+async function tellGaps(
+  source: BalanceSource,
+  position: FoundPosition,
+  range: SourceRange,
+  seen: Seen,
+): Promise<ExitCode> {
+  const intervals = await source.coverage(position)
+  const from = range.fromBlock === undefined ? seen.oldestBlock : BigInt(range.fromBlock)
+  const to = range.toBlock === undefined ? upperBlock(range, seen) : BigInt(range.toBlock)
+  if (from === null) return exitCodes.ok
+  const gaps = gapsOf(intervals, from, to)
+  if (gaps.length === 0) return exitCodes.ok
+  const [shown] = gaps
+  const more = gaps.length === 1 ? '' : `, and ${countText(gaps.length - 1, 'more stretch').replace(/chs$/, 'ches')}`
+  console.error(`Changes may be missing in ${shown}${more}. tidemark backfill fills in what was not seen.`)
+  return exitCodes.partial
+}
+
+/** With a time as the upper bound the blocks after the newest record are not known by number. */
+function upperBlock({ to }: SourceRange, { newestBlock }: Seen): bigint | null {
+  return to === undefined ? null : newestBlock
+}
+
+/** Stretches of `from` to `to` that are not exact, in words. `to` null: as far as the position was watched. */
+export function gapsOf(intervals: readonly WireCoverageInterval[], from: bigint, to: bigint | null): string[] {
+  const gaps: string[] = []
+  let next = from
+  for (const { fromBlock, toBlock, kind } of intervals) {
+    const [first, last] = [BigInt(fromBlock), toBlock === null ? null : BigInt(toBlock)]
+    if (last !== null && last < next) continue
+    if (to !== null && first > to) break
+    if (first > next) gaps.push(`blocks ${next} to ${first - 1n}, which nobody watched`)
+    const end = last === null || (to !== null && to < last) ? to : last
+    if (kind === 'sampled') {
+      const start = first > next ? first : next
+      gaps.push(`blocks ${start} ${end === null ? 'and later' : `to ${end}`}, which were only sampled`)
+    }
+    if (last === null) return gaps
+    next = last + 1n
+  }
+  if (to !== null && next <= to) gaps.push(`blocks ${next} to ${to}, which nobody watched`)
+  return gaps
+}

@@ -1,0 +1,215 @@
+import { Server as HttpServer } from 'node:http'
+import { Server as HttpsServer } from 'node:https'
+
+import type {
+  BeforeApplicationShutdown,
+  OnApplicationBootstrap,
+  OnApplicationShutdown,
+  OnModuleDestroy,
+  OnModuleInit,
+} from '@nestjs/common'
+import type { HttpAdapterHost } from '@nestjs/core'
+import type { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter'
+
+import { BalanceManager, ConfigurationError } from '../index.js'
+import type { ChainSummary, Health, RemovalResult } from '../index.js'
+import { toBalanceRecord, toCurrentBalance, toMonitoredSolver, toMonitoredToken } from './balance-answers.js'
+import type { BalanceRecord, CurrentBalance, MonitoredSolver, MonitoredToken } from './balance-answers.js'
+import { EventForwarder } from './event-forwarder.js'
+import type { ModuleSettings } from './module-options.js'
+
+/** Serving, however it is done. */
+interface OpenServer {
+  close(): Promise<void>
+}
+
+/** What the service needs of the host. @internal */
+export interface ServiceHost {
+  readonly emitter: EventEmitter2 | undefined
+  readonly listeners: EventEmitterReadinessWatcher | undefined
+  readonly http: HttpAdapterHost
+}
+
+/**
+ * Follows the configured chains, answers for balances and their history, and emits what happens. Starts and stops with
+ * the application: `app.enableShutdownHooks()` lets it do so on signals too.
+ *
+ * Addresses are taken in any letter case and given in EIP-55 spelling; amounts are in the token's smallest unit.
+ *
+ * @example
+ * const balance = await balanceManager.getCurrentBalance(1n, 'native', '0x742d…')
+ */
+export class BalanceManagerService
+  implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown, OnApplicationShutdown
+{
+  /** The library beneath, for what this class does not have. It is started and closed for you. */
+  readonly manager: BalanceManager
+  readonly #settings: ModuleSettings
+  readonly #host: ServiceHost
+  readonly #forwarder: EventForwarder | null
+  #starting: Promise<void> | null = null
+  #server: OpenServer | null = null
+
+  /** @internal Made by `BalanceManagerModule`. */
+  constructor(settings: ModuleSettings, host: ServiceHost) {
+    const { config, logger } = settings
+    this.#settings = settings
+    this.#host = host
+    this.manager = new BalanceManager({ config, logger })
+    const { emitter, listeners } = host
+    this.#forwarder = emitter === undefined ? null : new EventForwarder({ settings, emitter, listeners })
+  }
+
+  /** @internal */
+  onModuleInit(): Promise<void> {
+    return this.#start()
+  }
+
+  /** @internal */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.#serve()
+    if (this.#forwarder !== null) this.#forwarder.start(this.manager.events)
+    else if (this.#settings.delivery !== 'none') {
+      this.#settings.logger.warn({}, 'events are not emitted: import EventEmitterModule.forRoot() to get them')
+    }
+  }
+
+  /** Handlers may need what other modules are about to take down. @internal */
+  async onModuleDestroy(): Promise<void> {
+    await this.#forwarder?.close()
+  }
+
+  /** The host's HTTP server waits for its connections to end after this. @internal */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.#server?.close()
+  }
+
+  /** @internal */
+  async onApplicationShutdown(): Promise<void> {
+    await this.manager.close()
+  }
+
+  /**
+   * The newest balance of a position, from the database; null when there is none yet.
+   *
+   * @param tokenAddress a contract's address, or `native`
+   * @throws {InvalidArgumentError | NotReadyError | NotRunningError | DatabaseUnavailableError}
+   */
+  async getCurrentBalance(
+    chainId: bigint,
+    tokenAddress: string,
+    solverAddress: string,
+  ): Promise<CurrentBalance | null> {
+    await this.#start()
+    const balance = await this.manager.getCurrentBalance(chainId, tokenAddress, solverAddress)
+    return balance === null ? null : toCurrentBalance(balance)
+  }
+
+  /**
+   * Records of a position, newest first; none when it was never watched.
+   *
+   * @param limit 100 unless told
+   */
+  async getBalanceHistory(
+    chainId: bigint,
+    tokenAddress: string,
+    solverAddress: string,
+    limit?: number,
+  ): Promise<BalanceRecord[]> {
+    await this.#start()
+    const records = await this.manager.getBalanceHistory(chainId, tokenAddress, solverAddress, limit)
+    return records.map(toBalanceRecord)
+  }
+
+  /** Watches a wallet on every chain, from the next block on; kept across restarts. */
+  async addSolverToMonitor(address: string, options: { label?: string | null } = {}): Promise<MonitoredSolver> {
+    await this.#start()
+    return toMonitoredSolver(await this.manager.addSolverToMonitor(address, options))
+  }
+
+  /**
+   * Stops watching a wallet; its history stays.
+   *
+   * @returns `configured` when it stands in the configuration, which alone can take it away
+   */
+  async removeSolverFromMonitor(address: string): Promise<RemovalResult> {
+    await this.#start()
+    return this.manager.removeSolverFromMonitor(address)
+  }
+
+  /** The wallets that are watched. */
+  async getMonitoredSolvers(): Promise<MonitoredSolver[]> {
+    await this.#start()
+    return (await this.manager.solvers()).map(toMonitoredSolver)
+  }
+
+  /**
+   * Watches tokens of a chain for every wallet, from the next block on; kept across restarts.
+   *
+   * @throws {UnknownChainError | InvalidArgumentError}
+   */
+  async addTokensToMonitor(chainId: bigint, tokens: readonly string[]): Promise<MonitoredToken[]> {
+    await this.#start()
+    return (await this.manager.addTokensToMonitor(chainId, tokens)).map(toMonitoredToken)
+  }
+
+  /**
+   * Stops watching tokens of a chain; their history stays.
+   *
+   * @returns what came of each, in the order of the argument
+   */
+  async removeTokensFromMonitor(chainId: bigint, tokens: readonly string[]): Promise<RemovalResult[]> {
+    await this.#start()
+    const results: RemovalResult[] = []
+    for (const token of tokens) results.push(await this.manager.removeTokensFromMonitor(chainId, token))
+    return results
+  }
+
+  /** The tokens that are watched on a chain; null when the chain is unknown. */
+  async getMonitoredTokens(chainId: bigint): Promise<MonitoredToken[] | null> {
+    await this.#start()
+    return (await this.manager.tokens(chainId))?.map(toMonitoredToken) ?? null
+  }
+
+  /** How each chain is doing. */
+  async getChains(): Promise<readonly ChainSummary[]> {
+    await this.#start()
+    return this.manager.chains()
+  }
+
+  /** Whether the database can be worked with; never throws. */
+  getHealth(): Promise<Health> {
+    return this.manager.health()
+  }
+
+  /** Also when another module's hook, or a first call, comes before ours. */
+  #start(): Promise<void> {
+    this.#starting ??= this.manager.start({ databaseWaitMs: this.#settings.databaseWaitMs })
+    return this.#starting
+  }
+
+  // The server's parts are loaded only where they are wanted.
+  async #serve(): Promise<void> {
+    const { server, config, logger } = this.#settings
+    const { manager } = this
+    if (server === undefined) return
+    if ('mount' in server) {
+      const { mountServer } = await import('../server/mount-server.js')
+      this.#server = await mountServer({ http: this.#hostServer(), manager, config, logger })
+    } else {
+      const { createServer } = await import('../server/create-server.js')
+      const address = { port: server.port, host: server.host ?? config.host }
+      this.#server = await createServer({ manager, config: { ...config, ...address }, logger })
+    }
+  }
+
+  #hostServer(): HttpServer | HttpsServer {
+    // A context without HTTP has no adapter, whatever the type says.
+    const adapter: HttpAdapterHost['httpAdapter'] | undefined = this.#host.http.httpAdapter
+    const server: unknown = adapter?.getHttpServer()
+    if (server instanceof HttpServer || server instanceof HttpsServer) return server
+    throw new ConfigurationError('server: expected an application with an HTTP server to mount in, got none', {
+      hint: 'Use server: { port } in an application without HTTP.',
+    })
+  }
+}

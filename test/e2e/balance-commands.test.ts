@@ -1,0 +1,292 @@
+import { rm } from 'node:fs/promises'
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+import { toChecksumAddress } from '../../src/model/address.js'
+import { formatAmount } from '../../src/model/amount.js'
+import { formatToken } from '../../src/model/position.js'
+import { balancesAt, createWorld, hostileNameToken, revertingToken, startAnvil } from '../../src/testing/index.js'
+import { createRpc } from '../../src/testing/rpc.js'
+import type { Anvil, World } from '../../src/testing/index.js'
+import type { WireBalanceRecord, WireCurrentBalance } from '../../src/client/index.js'
+import { deploy, mineActivity } from '../integration/chain-fixture.js'
+import { temporaryFolder } from '../support/service.js'
+import { createTestDatabase } from '../support/test-database.js'
+import type { TestDatabase } from '../support/test-database.js'
+import { until } from '../support/until.js'
+import { createService } from './chain-service.js'
+import type { ServiceUnderTest } from './chain-service.js'
+import { expectedRecords, plain } from './chain-truth.js'
+import { commandLine, runIntoHead } from './command-line.js'
+import type { CommandLine } from './command-line.js'
+
+type ShownBalance = WireCurrentBalance & { readonly label: string | null; readonly chainName: string }
+type UnknownBalance = Pick<ShownBalance, 'tokenAddress' | 'solverAddress' | 'staleReason'> & { readonly balance: null }
+
+let anvil: Anvil
+let world: World
+let database: TestDatabase
+let service: ServiceUnderTest
+let folder: string
+/** Asks the running service. */
+let asking: CommandLine
+/** Reads the database. */
+let alone: CommandLine
+let hostile: string
+let unreadable: string
+let first: bigint
+let head: bigint
+
+const chain = '31337'
+const both = (): [string, CommandLine][] => [
+  ['the service', asking],
+  ['the database', alone],
+]
+
+beforeAll(async () => {
+  anvil = await startAnvil({ blockTimeSeconds: 'manual' })
+  world = await createWorld({
+    rpcUrl: anvil.rpcUrl,
+    seed: 71,
+    solverCount: 2,
+    tokens: [
+      { name: 'USD Coin', symbol: 'USDC', decimals: 6 },
+      { name: 'Another coin', symbol: 'TWIN', decimals: 18 },
+      { name: 'Its namesake', symbol: 'TWIN', decimals: 18 },
+    ],
+  })
+  hostile = toChecksumAddress(await deploy(anvil, world, hostileNameToken.bytecode))
+  unreadable = toChecksumAddress(await deploy(anvil, world, revertingToken.bytecode))
+  database = await createTestDatabase()
+  folder = await temporaryFolder()
+  const settings = {
+    DATABASE_URL: database.url,
+    [`CHAIN_${chain}_RPC_URL`]: anvil.rpcUrl,
+    [`CHAIN_${chain}_POLL_INTERVAL_MS`]: '50',
+    [`CHAIN_${chain}_NAME`]: 'Testland',
+    [`CHAIN_${chain}_TOKENS`]: [...world.tokens.map(({ address }) => address), hostile, unreadable].join(','),
+    SOLVER_ADDRESSES: `hot=${world.solvers[0]},cold=${world.solvers[1]}`,
+  }
+  service = await createService(settings)
+  await service.start()
+  first = await createRpc(anvil.rpcUrl).quantity('eth_blockNumber', [])
+  await reached(first)
+  head = await mineActivity(world, 40)
+  await reached(head)
+  asking = commandLine(folder, { TIDEMARK_URL: service.url })
+  alone = commandLine(folder, { DATABASE_URL: database.url })
+})
+
+afterAll(async () => {
+  await service.dispose()
+  await database.drop()
+  await anvil.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function reached(block: bigint): Promise<void> {
+  await until(`block ${block} is processed`, async () => {
+    const { items } = await service.get<{ items: { processed: string | null }[] }>('/api/chains')
+    return BigInt(items[0]?.processed ?? -1) >= block
+  })
+}
+
+describe('tidemark balance', () => {
+  it('tells what the chain tells, from the service and from the database alike, and what is unknown as unknown', async () => {
+    const [served, stored] = [
+      await asking.json<(ShownBalance | UnknownBalance)[]>(['balance']),
+      await alone.json<(ShownBalance | UnknownBalance)[]>(['balance']),
+    ]
+    expect(stored).toEqual(served)
+
+    const truth = await balancesAt(anvil.rpcUrl, world.positions, head)
+    const told = new Map(served.map((item) => [`${item.tokenAddress}/${item.solverAddress}`, item]))
+    for (const [index, { token, solver }] of world.positions.entries()) {
+      const shown = told.get(`${formatToken(token)}/${toChecksumAddress(solver)}`)
+      expect(shown).toMatchObject({ balance: String(truth[index]), stale: false, chainName: 'Testland' })
+    }
+    expect(served.filter(({ tokenAddress }) => tokenAddress === unreadable)).toEqual(
+      world.solvers.map((address, index) => ({
+        chainId: chain,
+        chainName: 'Testland',
+        tokenAddress: unreadable,
+        solverAddress: toChecksumAddress(address),
+        label: ['hot', 'cold'][index],
+        balance: null,
+        stale: true,
+        staleReason: 'not read yet',
+      })),
+    )
+  })
+
+  it.each([0, 1])(
+    'shows a table with points below each other, and ends with 4 where a balance is unknown (%i)',
+    async (way) => {
+      const { code, out, told } = await runOf(way)(['balance', '--exact'])
+      expect(code).toBe(4)
+      expect(told).toMatch(/2 balances of 14 stale or unknown:\n.*hot 0x.* on Testland: not read yet\n/)
+      const lines = out.trimEnd().split('\n')
+      expect(lines[0]).toMatch(/^SOLVER WALLET +ADDRESS +CHAIN +BALANCE +TOKEN +BLOCK +AGE +CHANGED +FINALITY$/)
+      expect(lines.filter((line) => /\bunknown\b/.test(line) && line.endsWith('not read yet'))).toHaveLength(2)
+      const points = new Set(
+        lines
+          .slice(1)
+          .map((line) => line.indexOf('.'))
+          .filter((place) => place >= 0),
+      )
+      expect([...points]).toHaveLength(1)
+      const [usdc] = world.tokens
+      const [balance] = await balancesAt(
+        anvil.rpcUrl,
+        [{ token: usdc?.address ?? 'native', solver: solverAt(0) }],
+        head,
+      )
+      expect(lines.find((line) => /^hot .* USDC /.test(line))).toContain(` ${formatAmount(balance ?? -1n, 6)} `)
+    },
+  )
+
+  it.each([0, 1])('finds chain, token and wallet by name, id, symbol, label and address (%i)', async (way) => {
+    const list = async (...names: string[]): Promise<ShownBalance[]> => {
+      const { code, out, told } = await runOf(way)(['balance', ...names, '--json'])
+      expect([code, told]).toEqual([0, ''])
+      return JSON.parse(out) as ShownBalance[]
+    }
+    const byName = await list('testland', 'usdc', 'HOT')
+    expect(byName).toHaveLength(1)
+    expect(byName[0]).toMatchObject({
+      tokenSymbol: 'USDC',
+      label: 'hot',
+      solverAddress: toChecksumAddress(solverAt(0)),
+    })
+    const address = String(world.tokens[0]?.address)
+    expect(await list(chain, address.toUpperCase().replace('0X', '0x'), solverAt(0))).toEqual(byName)
+    expect(await list('--solver', 'hot', '--token', 'USDC')).toEqual(byName)
+    expect((await list('--token', 'eth')).map(({ tokenAddress }) => tokenAddress)).toEqual(['native', 'native'])
+  })
+
+  it.each([
+    [['balance', 'nowhere'], /chain: expected one that is followed, got "nowhere"\nFollowed are Testland \(31337\)\./],
+    [
+      ['balance', chain, 'TWIN'],
+      /token: expected one on Testland, got a symbol of 2: "TWIN"\nThey are 0x\w{40}, 0x\w{40}\./,
+    ],
+    [
+      ['balance', chain, 'GOLD'],
+      /token: expected "native", an address, or the symbol of a watched token, got "GOLD"\nWatched are .*USDC \(0x/,
+    ],
+    [
+      ['balance', '--solver', 'nobody'],
+      /solver: expected an address or the label .* got "nobody"\nWatched are hot \(0x/,
+    ],
+    [['balance', '--solver', `0x${'9'.repeat(40)}`], /expected a position that is or was watched/],
+    [
+      ['history', chain, 'USDC'],
+      /expected one position, got 2 that fit\nName one of them:\n {2}31337 0x\w{40} 0x\w{40} {3}\(USDC, hot\)/,
+    ],
+    [
+      ['history', chain, 'USDC', 'hot', '--from', '2026-02-31'],
+      /--from: expected a block number, a time such as .* got "2026-02-31"/,
+    ],
+    [['history', chain, 'USDC', 'hot', '--limit', '0'], /--limit: expected a whole number above 0, got "0"/],
+    [['history', chain, 'USDC', 'hot', '--csv', '--json'], /expected --json or --csv, got both/],
+    [['balance', '--wrong'], /unknown option '--wrong'/],
+  ])('%j ends with exit code 2, and says what was expected and what there is', async (args, message) => {
+    const { code, out, told } = await alone.run(args)
+    expect([code, out]).toEqual([2, ''])
+    expect(told).toMatch(message)
+  })
+
+  it('lets no name of a token act on the terminal', async () => {
+    for (const [, command] of both()) {
+      for (const args of [
+        ['balance'],
+        ['tokens', 'list'],
+        ['tokens', 'list', '--json'],
+        ['history', chain, hostile, 'hot', '--csv'],
+      ]) {
+        const { out, told } = await command.run(args)
+        expect(out).not.toBe('')
+        expect(out + told).not.toMatch(/[\p{Cf}\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/u)
+      }
+    }
+  })
+})
+
+describe('tidemark history', () => {
+  it('tells every record that the chain asks for, from the service and from the database alike', async () => {
+    for (const { token, solver } of world.positions.slice(0, 2)) {
+      const expected = await expectedRecords(anvil.rpcUrl, [{ token, solver }], [first, head])
+      for (const [way, command] of both()) {
+        const { code, out, told } = await command.run(['history', chain, token, solver, '--all', '--json'])
+        expect([code, told], way).toEqual([0, ''])
+        const records = out
+          .trimEnd()
+          .split('\n')
+          .map((line) => JSON.parse(line) as WireBalanceRecord)
+        expect(records.map(plain).toReversed(), way).toEqual(expected)
+      }
+    }
+  })
+
+  it('shows the newest 20, or what of a range of blocks or times was asked for', async () => {
+    const all = (
+      await expectedRecords(anvil.rpcUrl, [{ token: 'native', solver: solverAt(0) }], [first, head])
+    ).toReversed()
+    expect(all.length).toBeGreaterThan(22)
+    const blocks = async (command: CommandLine, ...options: string[]): Promise<bigint[]> => {
+      const records = await command.json<WireBalanceRecord[]>(['history', chain, 'native', 'hot', ...options])
+      return records.map(({ blockNumber }) => BigInt(blockNumber))
+    }
+    const [middle, older] = [all[5], all[9]]
+    if (middle === undefined || older === undefined) throw new Error('expected more records')
+    const within = all.filter(
+      ({ blockNumber }) => blockNumber <= middle.blockNumber && blockNumber >= older.blockNumber,
+    )
+    for (const [, command] of both()) {
+      expect(await blocks(command)).toEqual(all.slice(0, 20).map(({ blockNumber }) => blockNumber))
+      const range = ['--from', String(older.blockNumber), '--to', String(middle.blockNumber)]
+      expect(await blocks(command, ...range)).toEqual(within.map(({ blockNumber }) => blockNumber))
+      const times = all.filter(({ timestamp }) => timestamp <= middle.timestamp && timestamp >= older.timestamp)
+      expect(await blocks(command, '--from', older.timestamp, '--to', middle.timestamp, '--limit', '500')).toEqual(
+        times.map(({ blockNumber }) => blockNumber),
+      )
+    }
+    const { code, out } = await alone.run(['history', chain, 'native', 'hot', '--from', '9999-01-01'])
+    expect([code, out]).toEqual([0, ''])
+  })
+
+  it('writes comma-separated values with exact amounts', async () => {
+    const args = ['history', chain, 'USDC', 'hot', '--all']
+    const { code, out } = await asking.run([...args, '--csv'])
+    expect(code).toBe(0)
+    const [heading, ...lines] = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(','))
+    const records = (await alone.run([...args, '--json'])).out.trimEnd().split('\n')
+    const rows = lines.map((cells) => Object.fromEntries(cells.map((cell, place) => [heading?.[place] ?? '', cell])))
+    expect(rows).toHaveLength(records.length)
+    for (const [index, text] of records.entries()) {
+      const { balance, formatted, blockNumber, timestamp, previousBalance } = JSON.parse(text) as WireBalanceRecord
+      const change = previousBalance === null ? '' : String(BigInt(balance) - BigInt(previousBalance))
+      expect(rows[index]).toMatchObject({ balance, formatted, blockNumber, timestamp, change, tokenSymbol: 'USDC' })
+    }
+  })
+
+  it('ends quietly when its reader has seen enough', async () => {
+    const args = ['history', chain, 'native', 'hot', '--all', '--json']
+    const { code, out, told } = await runIntoHead(args, 1, { cwd: folder, env: { TIDEMARK_URL: service.url } })
+    expect([code, told]).toEqual([0, ''])
+    expect(() => JSON.parse(out.split('\n')[0] ?? '') as unknown).not.toThrow()
+  })
+})
+
+function runOf(way: number): CommandLine['run'] {
+  return (way === 0 ? asking : alone).run
+}
+
+function solverAt(index: number): `0x${string}` {
+  const solver = world.solvers[index]
+  if (solver === undefined) throw new Error(`expected a wallet at ${index}`)
+  return solver
+}
