@@ -28,7 +28,7 @@ const timeWithin = (direction: 'asc' | 'desc'): string => `
  * `follows` tells of a run that no unseen block lies before it, `from_time` and `to_time` are as near to the bounds as is
  * known: where a bound's own time is not, it is that of a record. `end_time` is where the next run begins that follows.
  */
-export const runParts = `
+export const runParts: string = `
   neighbour as (
     select coverage.*, lag(to_number) over along + 1 is not distinct from from_number as touches,
       lag(kind) over along is not distinct from kind as alike
