@@ -6,7 +6,7 @@ import { toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 
 /** The position that is asked for, with where its chain stands. Values 1 to 3 are its chain, token and solver. */
-export const subjectPart = `
+export const subjectPart: string = `
   subject as (
     select position.id, cursor_number, cursor_timestamp
     from tidemark.position join tidemark.chain on chain.chain_id = position.chain_id

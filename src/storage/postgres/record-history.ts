@@ -12,7 +12,7 @@ const STREAM_PAGE = 500
 /** No block has a greater number. */
 const BLOCK_MAX = 2n ** 63n - 1n
 
-export const recordColumns = `
+export const recordColumns: string = `
   record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
   record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`
 
