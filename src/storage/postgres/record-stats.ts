@@ -47,7 +47,7 @@ const pieceParts = `
     union all
     select null, coalesce(max(last_number), -1) + 1, ${2n ** 63n - 1n}, null, null, null, true from run
   ), cut as (
-    select piece.*, range.*, greatest(from_number, first_block) as low, least(last_number, last_block) as high,
+    select piece.*, range.*, greatest(from_number, coalesce(first_block, ${2n ** 63n - 1n})) as low, least(last_number, last_block) as high,
       coalesce(greatest(from_time, since), '-infinity') as start_time
     from range cross join piece
   )`
