@@ -43,7 +43,7 @@ export class Chronicle {
       if (lot < 13) await this.#block()
       else if (lot < 14) await this.#gap()
       else if (lot < 16) await this.#span()
-      else if (lot < 18) await this.#rollBack()
+      else if (lot < 18) await this.rollBack(1 + this.#draw(3))
       else await this.#rewrite()
     }
     // A chain that has had a block since its last trouble.
@@ -126,9 +126,9 @@ export class Chronicle {
     this.#headers.push(target)
   }
 
-  async #rollBack(): Promise<void> {
-    // No deeper than the headers that link.
-    const kept = Math.max(1, this.#headers.length - 1 - this.#draw(3))
+  /** Undoes so many blocks; those that follow are others. */
+  async rollBack(depth: number): Promise<void> {
+    const kept = Math.max(1, this.#headers.length - depth)
     const ancestor = this.#headers[kept - 1]
     if (ancestor === undefined || kept === this.#headers.length) return
     await this.#fixture.rollBack(this.cursor, ancestor)
