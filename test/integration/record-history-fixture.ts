@@ -100,7 +100,7 @@ export class Chronicle {
 
   /** Some blocks that were searched for changes. */
   async #span(): Promise<void> {
-    const { store, native, erc20 } = this.#fixture
+    const { store } = this.#fixture
     const parent = this.cursor
     const positions = await store.loadPositions(chainId)
     const [first, second, target] = [this.#next(), this.#next(), this.#next()].map((block, index) => ({
@@ -118,8 +118,8 @@ export class Chronicle {
       }
     }
     const kind = this.#pick<CoverageKind>(['exact', 'sampled'])
-    const known = positions.filter(({ fresh, lastBalance }) => !fresh && lastBalance !== null).map(({ id }) => id)
-    const coverage = new Map([native, erc20].filter((id) => known.includes(id)).map((id) => [id, kind]))
+    const known = positions.filter(({ fresh, lastBalance }) => !fresh && lastBalance !== null)
+    const coverage = new Map(known.map(({ id }) => [id, kind]))
     await store.commitSpan(
       spanCommit(parent, [target], { records: records.filter(({ positionId }) => coverage.has(positionId)), coverage }),
     )

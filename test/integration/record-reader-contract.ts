@@ -17,12 +17,12 @@ import type { StoreFixture } from './ledger-store-fixture.js'
 import { drawFrom } from './mongodb-fixture.js'
 import type { Copier } from './mongodb-fixture.js'
 
-/** A reader of the copy, built as the service builds it. */
+/** A reader of the copy, built as the service builds it, but with small pages and little patience. */
 export function readerOf(fixture: StoreFixture, copier: Copier): MongoDbRecordReader {
   const { source, place, connection } = copier
   return new MongoDbRecordReader({
-    queries: new RecordQueries(connection.records),
-    watch: new CopyWatch({ place, source }),
+    queries: new RecordQueries(connection.records, 7),
+    watch: new CopyWatch({ place, source, waitMs: 500 }),
     source,
     coverage: new AnnouncedCoverage(
       new PostgresCoverageReader(fixture.database),

@@ -24,8 +24,6 @@ import { MongoDbUnavailableError } from './mongodb-errors.js'
 import type { BlockRange, RecordQueries } from './record-queries.js'
 import type { RecordSource } from './record-source.js'
 
-/** Records of a stream that are in memory at a time. */
-const STREAM_PAGE = 500
 /** History that is rewritten again and again while it is read is told to be busy. */
 const ATTEMPTS_MAX = 4
 /** A position of millions of records is read no longer than this for one answer. */
@@ -75,11 +73,12 @@ export class MongoDbRecordReader implements RecordReader {
       coverage === null ? null : this.#blocksOf(request),
     )
     if (range === null) return
+    const { queries } = this.#parts
     for (let { to } = range; ;) {
-      const page = await this.#parts.queries.newest(position, { from: range.from, to }, STREAM_PAGE)
+      const page = await queries.newest(position, { from: range.from, to }, queries.pageSize)
       yield* page
       const last = page.at(-1)
-      if (page.length < STREAM_PAGE || last === undefined) return
+      if (page.length < queries.pageSize || last === undefined) return
       to = last.blockNumber - 1n
     }
   }
