@@ -202,7 +202,7 @@ function keepContract(openReader: OpenReader): void {
       const chronicle = new Chronicle(fixture, seed)
       await chronicle.write(40)
       const reader = await openReader(fixture)
-      await compareAnswers(reader, await everythingOf(fixture, positions), { positions, seed, questions: 15 })
+      await compareAnswers(reader, await everythingOf(fixture, positions), { positions, seed, questions: 10 })
     },
     longTimeoutMs,
   )

@@ -49,8 +49,11 @@ export class CopyWatch {
     const deadline = Date.now() + (this.#parts.waitMs ?? CATCH_UP_WAIT_MS)
     // What comes later is not waited for, or a position that always changes would never be answered for.
     const wanted = await this.#parts.source.place()
+    let place: PlaceDocument | null = null
     for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
-      const place = await this.#readWithin(deadline - Date.now())
+      const found = await this.#readWithin(deadline - Date.now())
+      if (found === 'silent') throw pollMs === FIRST_POLL_MS ? silent() : behind(place)
+      place = found
       if (place !== null && place.copying === null && !(await this.#lacks(place, wanted, positions))) return
       if (Date.now() + pollMs >= deadline) throw behind(place)
       await sleep(pollMs)
@@ -86,23 +89,22 @@ export class CopyWatch {
   }
 
   /** However many wait, one asks. */
-  async #readWithin(timeoutMs: number): Promise<PlaceDocument | null> {
+  async #readWithin(timeoutMs: number): Promise<PlaceDocument | null | 'silent'> {
     this.#reading ??= this.#parts.place.read().finally(() => (this.#reading = null))
     const answered = new AbortController()
-    const late = sleep(Math.max(0, timeoutMs), null, { signal: answered.signal }).then(
-      () => {
-        throw new MongoDbUnavailableError('expected MongoDB to say how far its records are, got no answer in time', {
-          trouble: 'silent',
-        })
-      },
-      () => null,
-    )
+    const late = sleep(Math.max(0, timeoutMs), 'silent' as const, { signal: answered.signal }).catch(() => null)
     try {
       return await Promise.race([this.#reading, late])
     } finally {
       answered.abort()
     }
   }
+}
+
+function silent(): MongoDbUnavailableError {
+  return new MongoDbUnavailableError('expected MongoDB to say how far its records are, got no answer in time', {
+    trouble: 'silent',
+  })
 }
 
 function behind(place: PlaceDocument | null): MongoDbBehindError {
