@@ -37,6 +37,8 @@ import type { Clock } from './model/clock.js'
 import { networkTransport } from './chain/rpc/node-transport.js'
 import type { NodeTransport } from './chain/rpc/node-transport.js'
 import { silentLogger } from './model/logger.js'
+import { openMongoDbCopy } from './open-mongodb.js'
+import type { MongoDbCopy } from './open-mongodb.js'
 import { SnapshotIntake } from './snapshots/snapshot-intake.js'
 import type { SavedSnapshot } from './snapshots/snapshot-intake.js'
 import type { SnapshotList, SnapshotListRequest, SnapshotSeriesRequest } from './snapshots/snapshot-reader.js'
@@ -49,7 +51,7 @@ import type { Storage } from './storage/postgres/postgres-storage.js'
 
 /** The part of the configuration that the core needs; what belongs to the server is left out. */
 export type BalanceManagerConfig = Pick<Config, 'chains' | 'solvers' | 'databaseUrl' | 'dataDir'> &
-  Partial<Pick<Config, 'snapshotRetentionDays' | 'eventRetentionDays'>>
+  Partial<Pick<Config, 'snapshotRetentionDays' | 'eventRetentionDays' | 'mongodbUrl' | 'mongodbBatchSize'>>
 
 /** What the manager stands on, so that a simulation can put another world under it. */
 export interface Environment {
@@ -90,6 +92,8 @@ interface Running {
   readonly upkeep: UpkeepWorker
   readonly tailer: EventTailer
   readonly groups: ConsumerGroups
+  /** Null when none is configured. */
+  readonly mongodb: MongoDbCopy | null
   readonly workers: readonly ChainWorker[]
   readonly history: HistoryKeeper
 }
@@ -155,6 +159,8 @@ export class BalanceManager extends BalanceQueries {
       this.#settleStart()
     }
     this.#running.upkeep.start()
+    this.#running.mongodb?.start()
+    this.#running.groups.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
@@ -195,6 +201,7 @@ export class BalanceManager extends BalanceQueries {
         clock,
         logger: logger.child({ component: 'events' }),
       })
+      const mongodb = await this.#openMongoDb(storage, tailer)
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -206,13 +213,24 @@ export class BalanceManager extends BalanceQueries {
         (chain) => new ChainWorker({ chain, store, leases, holder, clock, transport, logger, onCommitted }),
       )
       const history = new HistoryKeeper({ chains, store: storage.ledger, clock, transport, logger, onCommitted })
-      return { storage, intake, upkeep, tailer, groups, workers, history }
+      return { storage, intake, upkeep, tailer, groups, mongodb, workers, history }
     } catch (error) {
       await storage.close()
       throw error
     } finally {
       signal.removeEventListener('abort', stop)
     }
+  }
+
+  async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
+    const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
+    const { recordSource: source, leases } = storage
+    if (mongodbUrl === null) {
+      await source.forgetCopies()
+      return null
+    }
+    const { clock } = this.#environment
+    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, leases, tailer, clock, logger: this.#logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */
@@ -382,15 +400,17 @@ export class BalanceManager extends BalanceQueries {
   /** Known within seconds, whatever the database does. */
   async health(): Promise<Health> {
     try {
-      await this.#parts().storage.ping()
-      return { database: 'up', reason: null }
+      const { storage, mongodb } = this.#parts()
+      await storage.ping()
+      const copy = mongodb === null ? {} : { mongodb: await mongodb.health() }
+      return { database: 'up', reason: null, ...copy }
     } catch (error) {
       return { database: 'down', reason: reasonOf(error), error }
     }
   }
 
   async metrics(): Promise<ManagerMetrics> {
-    const { workers, intake, tailer } = this.#parts()
+    const { workers, intake, tailer, mongodb } = this.#parts()
     const stored = await this.chains().catch((error: unknown) => {
       if (error instanceof DatabaseUnavailableError) return null
       throw error
@@ -417,6 +437,7 @@ export class BalanceManager extends BalanceQueries {
       }),
       snapshots: { saved: this.#saved, queued: intake.queued },
       events: { seq: tailer.seq },
+      mongodb: stored === null ? null : ((await mongodb?.metrics()) ?? null),
     }
   }
 
@@ -465,6 +486,7 @@ export class BalanceManager extends BalanceQueries {
     await Promise.all([running.history.close(), ...running.workers.map((worker) => worker.close())])
     await running.intake.close()
     await running.upkeep.close()
+    await running.mongodb?.close()
     await running.tailer.close()
     callOff()
     this.#running = null

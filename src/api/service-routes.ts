@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import type { Route } from './route.js'
 import { anything, ignoredParameters, noParameters } from './route.js'
+import { wireInteger } from './scalars.js'
 
 export interface LiveAnswer {
   readonly status: 'live'
@@ -10,6 +11,17 @@ export interface LiveAnswer {
 export interface ReadyAnswer {
   readonly status: 'ready'
   readonly database: 'up'
+  /** How the copy in MongoDB stands; absent when there is none. Whatever it is, the service is ready. */
+  readonly mongodb?: RecordCopyAnswer | undefined
+}
+
+export interface RecordCopyAnswer {
+  readonly state: 'starting' | 'copying' | 'following' | 'failing'
+  readonly reason: string | null
+  /** Events of the log whose records are not in MongoDB yet. */
+  readonly lagEvents: string
+  /** Age of the oldest of them; 0 when there is none. */
+  readonly lagSeconds: number
 }
 
 export const getLive: Route<unknown, unknown, unknown, LiveAnswer> = {
@@ -27,6 +39,13 @@ export const getLive: Route<unknown, unknown, unknown, LiveAnswer> = {
   errors: [],
 }
 
+const recordCopyWire = z.strictObject({
+  state: z.enum(['starting', 'copying', 'following', 'failing']),
+  reason: z.string().nullable(),
+  lagEvents: wireInteger,
+  lagSeconds: z.number(),
+})
+
 export const getReady: Route<unknown, unknown, unknown, ReadyAnswer> = {
   method: 'GET',
   path: '/readyz',
@@ -41,7 +60,11 @@ export const getReady: Route<unknown, unknown, unknown, ReadyAnswer> = {
   answer: {
     status: 200,
     description: 'It can',
-    schema: z.strictObject({ status: z.literal('ready'), database: z.literal('up') }),
+    schema: z.strictObject({
+      status: z.literal('ready'),
+      database: z.literal('up'),
+      mongodb: recordCopyWire.optional(),
+    }),
   },
   errors: ['not_ready'],
 }

@@ -37,7 +37,14 @@ const usageCodes = new Set([
   'unknown_position',
   'unknown_solver',
   'unknown_token',
+  'database_moved',
+  'target_not_empty',
+  'backup_unsupported',
 ])
+
+const lockedCodes = new Set(['data_directory_locked', 'database_in_use'])
+/** Data was compared, and is not what it should be. */
+const failedCheckCodes = new Set(['transfer_mismatch', 'backup_damaged'])
 
 const unreachableCodes = new Set([
   'database_unavailable',
@@ -77,7 +84,8 @@ const MESSAGE_COLUMNS = 500
 export function exitCodeOf(error: unknown): ExitCode {
   if (!(error instanceof TidemarkError)) return exitCodes.unexpected
   if (error instanceof ConfigurationError || usageCodes.has(error.code)) return exitCodes.usage
-  if (error.code === 'data_directory_locked') return exitCodes.locked
+  if (lockedCodes.has(error.code)) return exitCodes.locked
+  if (failedCheckCodes.has(error.code)) return exitCodes.checkFailed
   if (unreachableCodes.has(error.code)) return exitCodes.unreachable
   return exitCodes.unexpected
 }

@@ -18,6 +18,8 @@ Examples:
   $ tidemark migrate                                create or update the database schema
   $ tidemark backfill --chain ethereum --from 2026-01-01
   $ tidemark verify --sample 50                     compare the history of 50 positions with the chain
+  $ tidemark move --to postgresql://…               carry everything to a PostgreSQL server
+  $ tidemark backup --to /backups                   everything in one file; the service may run
   $ tidemark doctor                                 what is wrong with the settings, the database or an endpoint
 
 Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 4 partial data, 5 unreachable, 7 locked by another process`
@@ -38,6 +40,7 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   addWatchListCommands(program, finish)
   addHistoryCommands(program, finish)
   addKeyCommands(program, finish)
+  addTransferCommands(program, finish)
 
   try {
     await program.parseAsync([...argv])
@@ -166,6 +169,66 @@ function addKeyCommands(program: Command, finish: Finish): void {
     .option('--json', 'print the key as JSON')
     .action(async (nameOrId: string, options) => {
       finish(await (await import('./keys.js')).revokeKey(nameOrId, options))
+    })
+}
+
+const moveExamples = `Examples:
+  $ tidemark move --to postgresql://tidemark:…@db.example/tidemark     from the embedded database to a server
+  $ tidemark move --to postgresql://…                                 the same again goes on after an interruption
+  $ tidemark move --undo                                              stay with, or go back to, the old database
+
+Stop the service first. The target has to be empty. When everything has arrived, both sides are compared; the old
+database takes no writes from then on and can be kept as a backup.
+`
+
+const backupExamples = `Examples:
+  $ tidemark backup --to /backups                    a file with the time in its name
+  $ tidemark backup --to before-upgrade.backup.gz    beside a running service, too
+
+Everything of the database is in it, API keys as hashes. Settings and their secrets are not.
+`
+
+const restoreExamples = `Examples:
+  $ tidemark restore --from /backups/tidemark-20260101T000000Z.backup.gz
+  $ TIDEMARK_DATA_DIR=/srv/tidemark-2 tidemark restore --from before-upgrade.backup.gz
+  $ DATABASE_URL=postgresql://… tidemark restore --from before-upgrade.backup.gz
+
+The database has to be empty. The whole file is checked before anything is written.
+`
+
+function addTransferCommands(program: Command, finish: Finish): void {
+  program
+    .command('move')
+    .description('carry everything to another PostgreSQL server, compare both, and close the old database')
+    .option('--to <DATABASE_URL>', 'where to: an empty database of a PostgreSQL server')
+    .option('--undo', 'give a move up: the old database takes writes again')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('before', moveExamples)
+    .action(async (options) => {
+      finish(await (await import('./move.js')).move(options))
+    })
+
+  program
+    .command('backup')
+    .description('write everything into one file, as it was at one moment; the service may run')
+    .requiredOption('--to <file or folder>', 'a new file, or a folder')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('before', backupExamples)
+    .action(async (options) => {
+      finish(await (await import('./backup.js')).backup(options))
+    })
+
+  program
+    .command('restore')
+    .description('fill an empty database from a backup, wholly or not at all')
+    .requiredOption('--from <file>', 'a file that tidemark backup wrote')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('before', restoreExamples)
+    .action(async (options) => {
+      finish(await (await import('./restore.js')).restore(options))
     })
 }
 

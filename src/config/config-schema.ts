@@ -30,6 +30,7 @@ export interface CheckedInput {
   readonly solvers?: readonly SolverConfig[] | undefined
   readonly databaseUrl?: string | undefined
   readonly mongodbUrl?: string | undefined
+  readonly mongodbBatchSize?: number | undefined
   readonly dataDir?: string | undefined
   readonly host?: string | undefined
   readonly port?: number | undefined
@@ -172,6 +173,7 @@ export const configSchema: z.ZodType<CheckedInput> = z.strictObject({
   solvers: solvers.optional(),
   databaseUrl: databaseUrl.optional(),
   mongodbUrl: mongodbUrl.optional(),
+  mongodbBatchSize: integer(settingLimits.mongodbBatchSize).optional(),
   dataDir: z
     .string()
     .trim()

@@ -62,5 +62,8 @@ export interface Config {
   /** 0: for ever. */
   readonly eventRetentionDays: number
   readonly logLevel: LogLevel
+  /** Null: records are kept in PostgreSQL alone. */
   readonly mongodbUrl: string | null
+  /** Documents of one request to MongoDB. */
+  readonly mongodbBatchSize: number
 }

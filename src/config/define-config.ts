@@ -33,6 +33,8 @@ export interface TidemarkConfigInput {
   solvers?: string | readonly (string | { address: string; label?: string | undefined })[] | undefined
   databaseUrl?: string | undefined
   mongodbUrl?: string | undefined
+  /** Documents of one request to MongoDB. */
+  mongodbBatchSize?: number | undefined
   /** Relative to the configuration file. */
   dataDir?: string | undefined
   host?: string | undefined

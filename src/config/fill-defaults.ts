@@ -32,6 +32,7 @@ export function fillDefaults(input: CheckedInput, { cwd, fields }: { cwd: string
     eventRetentionDays: input.eventRetentionDays ?? settingDefaults.eventRetentionDays,
     logLevel: input.logLevel ?? settingDefaults.logLevel,
     mongodbUrl: input.mongodbUrl ?? null,
+    mongodbBatchSize: input.mongodbBatchSize ?? settingDefaults.mongodbBatchSize,
   })
 }
 

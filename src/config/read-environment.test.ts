@@ -43,6 +43,7 @@ describe('environment variables', () => {
         eventRetentionDays: 30,
         logLevel: 'info',
         mongodbUrl: null,
+        mongodbBatchSize: 1000,
       },
       warnings: [],
     })
@@ -135,12 +136,6 @@ describe('environment variables', () => {
     const { config, warnings } = resolveConfig({ env: { BASE_NAME: 'my-image' }, cwd })
     expect(config.chains).toEqual([])
     expect(warnings).toEqual(['BASE_NAME is ignored: chain 8453 has no RPC URL'])
-  })
-
-  test('MONGODB_URL warns that nothing is written there yet', () => {
-    expect(resolveConfig({ env: { MONGODB_URL: 'mongodb://u:KEY@a' }, cwd }).warnings).toEqual([
-      'MONGODB_URL is read, but records are not written to MongoDB in this version',
-    ])
   })
 
   test('all problems are told in one error, one per line', () => {

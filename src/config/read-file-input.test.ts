@@ -45,6 +45,7 @@ describe('the configuration file', () => {
     solvers: [dai, `hot=${usdc}`, { address: `0x${'1'.repeat(40)}`, label: 'cold' }],
     databaseUrl: 'postgres://db/x',
     mongodbUrl: 'mongodb://a',
+    mongodbBatchSize: 50,
     dataDir: 'data',
     host: 'localhost',
     port: 0,

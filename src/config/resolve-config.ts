@@ -29,9 +29,6 @@ export function resolveConfig({ env, cwd, file }: ResolveConfigOptions): { confi
   const checked = configSchema.safeParse(nest(merged), { reportInput: true })
   if (!checked.success) problems.push(...checked.error.issues.map((issue) => issueProblem(issue, merged)))
   if (problems.length > 0 || !checked.success) throw configurationError(problems)
-  if (checked.data.mongodbUrl !== undefined) {
-    warnings.push(`${merged.get('mongodbUrl')?.name} is read, but records are not written to MongoDB in this version`)
-  }
   return { config: fillDefaults(checked.data, { cwd, fields: merged }), warnings }
 }
 

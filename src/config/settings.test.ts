@@ -96,6 +96,10 @@ const good: Record<string, [text: string, read: (config: Config) => unknown, val
     ['mongodb://a:1,b:2/name', (config) => config.mongodbUrl, 'mongodb://a:1,b:2/name'],
     ['mongodb+srv://u:p@c.example', (config) => config.mongodbUrl, 'mongodb+srv://u:p@c.example'],
   ],
+  MONGODB_BATCH_SIZE: [
+    ['50', (config) => config.mongodbBatchSize, 50],
+    ['', (config) => config.mongodbBatchSize, 1000],
+  ],
   TIDEMARK_DATA_DIR: [
     ['data/x', (config) => config.dataDir, '/srv/app/data/x'],
     ['/var/lib/tidemark', (config) => config.dataDir, '/var/lib/tidemark'],
@@ -229,6 +233,10 @@ const bad: Record<string, [text: string, given: string][]> = {
   MONGODB_URL: [
     ['http://mongo.example', 'http://mongo.example'],
     ['mongodb://', '(not a URL)'],
+  ],
+  MONGODB_BATCH_SIZE: [
+    ['0', '0'],
+    ['many', '"many"'],
   ],
   TIDEMARK_DATA_DIR: [['a\0b', '"/srv/app/a\\u0000b"']],
   HOST: [

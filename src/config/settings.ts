@@ -31,6 +31,7 @@ export const settingDefaults = {
   snapshotRetentionDays: 0,
   eventRetentionDays: 30,
   agreement: 1,
+  mongodbBatchSize: 1000,
 } as const
 
 /** Bounds of settings, shared by the schema and the texts below. */
@@ -52,6 +53,7 @@ export const settingLimits = {
   maxConnections: { min: 1, max: 1_000_000 },
   snapshotsPerSecond: { min: 1, max: 1_000_000 },
   retentionDays: { min: 0, max: 36_500 },
+  mongodbBatchSize: { min: 1, max: 10_000 },
 } as const
 
 const oneAddress = '0x and 40 hexadecimal digits'
@@ -168,9 +170,21 @@ export const processSettings: readonly Setting[] = [
     kind: 'text',
     shown: 'url',
     expected: 'an address with mongodb:// or mongodb+srv://',
-    meaning: 'MongoDB that keeps the records as well. Read and checked; nothing is written there in this version.',
+    meaning:
+      'MongoDB that keeps every balance record as well, in the database that the path names (`tidemark` when it names none). Needs the package `mongodb`.',
     defaultText: 'none',
     example: 'mongodb://mongo.example.com:27017/tidemark',
+  },
+  {
+    variable: 'MONGODB_BATCH_SIZE',
+    key: 'mongodbBatchSize',
+    kind: 'integer',
+    shown: 'text',
+    expected: plainRangeText(settingLimits.mongodbBatchSize),
+    meaning:
+      'Documents of one request to MongoDB. Servers that only speak its protocol may need a smaller one: FerretDB 1 takes 50.',
+    defaultText: String(settingDefaults.mongodbBatchSize),
+    example: '50',
   },
   {
     variable: 'TIDEMARK_DATA_DIR',

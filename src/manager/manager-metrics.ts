@@ -1,6 +1,7 @@
 import type { ChainCounters, ChainFollowed } from '../chain-worker.js'
 import type { PositionStanding } from '../model/chain-report.js'
 import type { ChainState, EndpointStatus } from '../model/chain-state.js'
+import type { RecordCopyMetrics } from '../model/record-copy.js'
 
 export interface ChainSummary {
   readonly chainId: bigint
@@ -38,4 +39,6 @@ export interface ManagerMetrics {
   readonly chains: readonly ChainMetrics[]
   readonly snapshots: { readonly saved: number; readonly queued: number }
   readonly events: { readonly seq: bigint }
+  /** Null when there is no MongoDB. */
+  readonly mongodb: RecordCopyMetrics | null
 }

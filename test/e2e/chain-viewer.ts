@@ -18,7 +18,7 @@ export interface Viewer {
 }
 
 /** Opens a viewer that begins at the very first event of the log. */
-export function openViewer(url: string): Viewer {
+export function openViewer(url: string, transports: ('websocket' | 'polling')[] = ['websocket']): Viewer {
   const seen: SeenEvent[] = []
   const complaints: string[] = []
   let connections = 0
@@ -26,7 +26,7 @@ export function openViewer(url: string): Viewer {
   let since = 0
   const socket = io(url, {
     path: '/api/socket.io',
-    transports: ['websocket'],
+    transports,
     reconnectionDelay: 50,
     reconnectionDelayMax: 200,
     auth: (give) => give({ since, log }),

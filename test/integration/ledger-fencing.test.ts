@@ -16,6 +16,8 @@ import {
 import type { StoreFixture } from './ledger-store-fixture.js'
 
 const name = 'Test'
+/** As large as epochs are: microseconds since 1970. */
+const EPOCH = 1_800_000_000_000_000n
 const changedEvent = { type: 'watch-list.changed', data: { reason: 'a test' } } as const
 
 describe('a chain that another process follows by now', () => {
@@ -25,8 +27,8 @@ describe('a chain that another process follows by now', () => {
 
   beforeEach(async () => {
     fixture = await openStore()
-    old = fixture.store.underLease(5n)
-    young = fixture.store.underLease(6n)
+    old = fixture.store.underLease(EPOCH)
+    young = fixture.store.underLease(EPOCH + 1n)
     await old.loadChain({ chainId, name })
     await old.commitBlock(
       blockCommit(header(9n), header(10n), {
@@ -55,8 +57,8 @@ describe('a chain that another process follows by now', () => {
         }),
       ),
     'a rollback': (store) =>
-      store.commitRollback({ chainId, cursor: header(10n), ancestor: header(9n) }, (records) =>
-        planRollback(records, chainId, header(9n)),
+      store.commitRollback({ chainId, cursor: header(11n), ancestor: header(10n) }, (records) =>
+        planRollback(records, chainId, header(10n)),
       ),
     'a gap': (store) =>
       store.commitGap({ chainId, cursor: header(10n), headers: [header(90n), header(91n)], reason: 'a test' }),
@@ -83,14 +85,20 @@ describe('a chain that another process follows by now', () => {
       ),
     )
 
-  it.each(Object.keys(writes))('takes %s from that process, and nothing of it from the one before', async (what) => {
-    const write = writes[what]!
+  it('takes every kind of write from that process, and nothing of it from the one before', async () => {
     await young.loadChain({ chainId, name })
     const before = await everything()
-    await expect(write(old)).rejects.toMatchObject({ code: 'lease_lost', retryable: true })
-    expect(await everything()).toEqual(before)
-    await write(young)
-    expect(await everything()).not.toEqual(before)
+    for (const [what, write] of Object.entries(writes)) {
+      await expect(write(old), what).rejects.toMatchObject({ code: 'lease_lost', retryable: true })
+      expect(await everything(), what).toEqual(before)
+    }
+    let last = before
+    for (const what of ['a block', 'a rollback', 'finality', 'history that was put right', 'a start']) {
+      await writes[what]!(young)
+      const now = await everything()
+      expect(now, what).not.toEqual(last)
+      last = now
+    }
   })
 
   it('cannot be claimed back under the old lease', async () => {

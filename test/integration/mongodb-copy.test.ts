@@ -28,7 +28,12 @@ describeOnMongoDb('records in MongoDB', {}, (engine) => {
     const copier = await openCopier(fixture, mongo.url)
     await copier.catchUp()
     const both = await digests(copier)
-    console.log(both, await copier.place.read(), await copier.connection.records.find().limit(2).toArray(), await copier.connection.records.listIndexes().toArray())
+    console.log(
+      both,
+      await copier.place.read(),
+      await copier.connection.records.find().limit(2).toArray(),
+      await copier.connection.records.listIndexes().toArray(),
+    )
     expect(both.mongodb).toEqual(both.postgres)
     for (let index = 0; index < 30; index += 1) {
       await historian.step()

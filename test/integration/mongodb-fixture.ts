@@ -40,6 +40,10 @@ export class Historian {
     this.#draw = drawFrom(seed)
   }
 
+  get branch(): number {
+    return this.#branch
+  }
+
   get cursor(): BlockHeader {
     return this.#headers.at(-1) ?? header(9n)
   }
@@ -73,14 +77,14 @@ export class Historian {
     this.#headers.push(next)
   }
 
-  /** A reorganisation so deep; the blocks that follow are others. */
-  async rollBack(depth: number): Promise<void> {
+  /** A reorganisation so deep; the blocks that follow are others, or those of a branch that was there before. */
+  async rollBack(depth: number, branch = this.#branch + 1): Promise<void> {
     const kept = Math.max(1, this.#headers.length - depth)
     const ancestor = this.#headers[kept - 1]
     if (ancestor === undefined || kept === this.#headers.length) return
     await this.#fixture.rollBack(this.cursor, ancestor)
     this.#headers.length = kept
-    this.#branch += 1
+    this.#branch = branch
   }
 
   /** Other records between two blocks, as a check against the chain finds them. */
@@ -149,8 +153,7 @@ export async function openCopier(fixture: StoreFixture, url: string, options: Co
     async catchUp() {
       while ((await takeStep()) === 'more');
     },
-    consumer: (mayWork = () => true) =>
-      new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork }),
+    consumer: (mayWork = () => true) => new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork }),
     close: () => connection.close(),
   }
 }

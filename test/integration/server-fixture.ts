@@ -109,7 +109,10 @@ export const openConfig: ServerConfig = {
 }
 
 /** The real thing: manager and server on the given database. */
-export async function startService(database: TestDatabase, options: ServiceOptions = {}): Promise<Service> {
+export async function startService(
+  database: Pick<TestDatabase, 'url'>,
+  options: ServiceOptions = {},
+): Promise<Service> {
   const logger = options.logger ?? silentLogger
   const manager = new BalanceManager({
     config: {

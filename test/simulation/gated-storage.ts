@@ -54,25 +54,24 @@ export class GatedDatabase {
 
   /** A connection of one replica. */
   async open(owner: Owner): Promise<Storage> {
-    const { records, coverage } = this.#storage
-    const { ledger, watchList, reader, events, consumers, snapshots, snapshotReader, snapshotUpkeep, apiKeys } =
-      this.#storage
+    const storage = this.#storage
     const gate = <T extends object>(port: T, name: string): T => this.#gate(owner, port, name)
     await this.#call(owner, 'open', () => Promise.resolve())
     return {
-      ledger: this.#gateLedger(owner, ledger),
-      watchList: gate(watchList, 'watchList'),
-      reader: gate(reader, 'reader'),
-      records,
-      coverage,
-      events: this.#gateEvents(owner, gate(events, 'events')),
-      consumers: gate(consumers, 'consumers'),
-      snapshots: gate(snapshots, 'snapshots'),
-      snapshotReader: gate(snapshotReader, 'snapshotReader'),
-      snapshotUpkeep: gate(snapshotUpkeep, 'snapshotUpkeep'),
-      apiKeys: gate(apiKeys, 'apiKeys'),
+      ledger: this.#gateLedger(owner, storage.ledger),
+      watchList: gate(storage.watchList, 'watchList'),
+      reader: gate(storage.reader, 'reader'),
+      records: storage.records,
+      coverage: storage.coverage,
+      events: this.#gateEvents(owner, gate(storage.events, 'events')),
+      consumers: gate(storage.consumers, 'consumers'),
+      snapshots: gate(storage.snapshots, 'snapshots'),
+      snapshotReader: gate(storage.snapshotReader, 'snapshotReader'),
+      snapshotUpkeep: gate(storage.snapshotUpkeep, 'snapshotUpkeep'),
+      apiKeys: gate(storage.apiKeys, 'apiKeys'),
       leases: gate(this.#leases, 'leases'),
-      ping: () => this.#call(owner, 'ping', () => this.#storage.ping()),
+      recordSource: gate(storage.recordSource, 'recordSource'),
+      ping: () => this.#call(owner, 'ping', () => storage.ping()),
       close: () => Promise.resolve(),
     }
   }

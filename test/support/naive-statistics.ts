@@ -59,7 +59,7 @@ function runsOf({ blocks, records, rows }: PlayedHistory): readonly Run[] {
 }
 
 function newest(records: readonly FoldedRecord[], fits: (record: FoldedRecord) => boolean): FoldedRecord | null {
-  return records.filter(fits).at(-1) ?? null
+  return records.findLast(fits) ?? null
 }
 
 const min = (balances: readonly bigint[]): bigint | null => balances.toSorted((a, b) => (a < b ? -1 : 1))[0] ?? null
@@ -147,8 +147,8 @@ function weigh(
     if (run.startMs === null || run.endMs === null) continue
     const start = Math.max(run.startMs, sinceMs)
     if (start >= Math.min(run.endMs, toMs)) continue
-    const inside = records.filter(({ blockNumber }) => run.from <= blockNumber && blockNumber <= run.to)
-    const first = newest(records, (record) => ms(record) <= start) ?? inside[0]
+    const begin = records.find(({ blockNumber }) => run.from <= blockNumber && blockNumber <= run.to)
+    const first = newest(records, (record) => ms(record) <= start) ?? begin
     const last = newest(records, (record) => record.blockNumber <= run.to && ms(record) <= toMs)
     if (first !== undefined && last !== null && last.blockNumber >= first.blockNumber)
       fall += first.balance - last.balance
@@ -232,7 +232,7 @@ export function naiveAtBlock(history: PlayedHistory, block: bigint): NaiveHoldin
 export function naiveAtTime(history: PlayedHistory, time: Date): NaiveHolding | null {
   const held = newest(history.records, ({ timestamp }) => timestamp <= time)
   if (held === null) return null
-  const block = history.blocks.filter((each) => each.time <= time).at(-1)
+  const block = history.blocks.findLast((each) => each.time <= time)
   const runs = runsOf(history)
   const index = runs.findIndex(({ from, to }) => block !== undefined && from <= block.number && block.number <= to)
   const run = runs[index]

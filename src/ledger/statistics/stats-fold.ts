@@ -26,7 +26,7 @@ interface ExactStretch {
 }
 
 /**
- * The oldest record that the statistics need: the newest one at or before this time, and all after it.
+ * How far back statistics look at records: to the newest one before this time, and all from it on.
  *
  * @returns null when all are needed
  */

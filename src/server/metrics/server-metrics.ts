@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import type { BalanceManager, Logger } from '../../index.js'
 import { ChainMetrics } from './chain-metrics.js'
+import { MongoDbMetrics } from './mongodb-metrics.js'
 import { processRegistry } from './process-registry.js'
 
 /** The limits that callers can run into. */
@@ -21,6 +22,7 @@ export class ServerMetrics {
   readonly #logger: Logger
   readonly #registry = new Registry()
   readonly #chains: ChainMetrics
+  readonly #mongodb: MongoDbMetrics
   readonly #snapshotsSaved: Counter
   readonly #snapshotsQueued: Gauge
   readonly #seq: Gauge
@@ -37,6 +39,7 @@ export class ServerMetrics {
     this.#logger = logger
     const registers = [this.#registry]
     this.#chains = new ChainMetrics(this.#registry)
+    this.#mongodb = new MongoDbMetrics(this.#registry)
     this.#snapshotsSaved = new Counter({ name: 'tidemark_snapshots_saved_total', help: 'Snapshots stored', registers })
     this.#snapshotsQueued = new Gauge({
       name: 'tidemark_snapshots_queued',
@@ -123,9 +126,11 @@ export class ServerMetrics {
       this.#snapshotsSaved.inc(numbers.snapshots.saved)
       this.#snapshotsQueued.set(numbers.snapshots.queued)
       this.#seq.set(Number(numbers.events.seq))
+      this.#mongodb.set(numbers.mongodb)
       this.#databaseUp.set(numbers.database === 'up' ? 1 : 0)
     } catch (error) {
       this.#chains.set([])
+      this.#mongodb.set(null)
       this.#logger.warn({ error: error instanceof Error ? error.message : String(error) }, 'numbers could not be read')
       this.#databaseUp.set(0)
     }

@@ -1,7 +1,8 @@
 import type { OpenApiDocument } from '../../api/openapi.js'
 import { RequestError } from '../../api/request-error.js'
 import { getLive, getMetrics, getOpenApi, getReady } from '../../api/service-routes.js'
-import type { BalanceManager, Logger } from '../../index.js'
+import type { ReadyAnswer } from '../../api/service-routes.js'
+import type { BalanceManager, Logger, RecordCopyHealth } from '../../index.js'
 import type { RouteRegistrar } from '../http/register-route.js'
 import type { ServerMetrics } from '../metrics/server-metrics.js'
 
@@ -25,7 +26,7 @@ export function addServiceRoutes(registrar: RouteRegistrar, options: ServiceRout
     const fields = { requestId: request.id, reason }
     if (health.database === 'up') {
       if (level === 'info') options.logger.info(fields, 'ready again')
-      return { status: 'ready', database: 'up' }
+      return readyAnswer(health)
     }
     options.logger[level]({ ...fields, err: health.error }, 'not ready')
     throw new RequestError('not_ready', health.reason)
@@ -33,4 +34,11 @@ export function addServiceRoutes(registrar: RouteRegistrar, options: ServiceRout
 
   registrar.add(getMetrics, () => options.metrics.read())
   registrar.add(getOpenApi, async () => options.document)
+}
+
+function readyAnswer({ mongodb }: { readonly mongodb?: RecordCopyHealth }): ReadyAnswer {
+  const answer: ReadyAnswer = { status: 'ready', database: 'up' }
+  return mongodb === undefined
+    ? answer
+    : { ...answer, mongodb: { ...mongodb, lagEvents: mongodb.lagEvents.toString() } }
 }

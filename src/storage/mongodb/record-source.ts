@@ -71,7 +71,8 @@ export interface RecordSource {
   estimateRecords(): Promise<number>
   /** As `EventLog.rename`. */
   renameLog(log: string, lostSeq: bigint | null): Promise<void>
-  lagAfter(seq: bigint): Promise<LogLag>
+  /** How far a copy is behind that has everything up to `seq`; null for one of which only PostgreSQL knows. */
+  lagAfter(seq: bigint | null): Promise<LogLag>
   /**
    * From now on the log keeps what comes after `seq`, or after its newest event, for the named target; others that were
    * copied to before hold nothing back any more.
@@ -79,4 +80,6 @@ export interface RecordSource {
   register(target: string, seq?: bigint): Promise<LogPlace>
   /** Whether this database was ever copied to the target, as far as it remembers. */
   isRegistered(target: string): Promise<boolean>
+  /** Nothing is copied any more: no copy holds events back. */
+  forgetCopies(): Promise<void>
 }

@@ -5,6 +5,9 @@ import type { Position } from '../../model/position.js'
 import { toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 
+/** No block has a greater number: it would not be stored. */
+export const BLOCK_MAX: bigint = 2n ** 63n - 1n
+
 /** The position that is asked for, with where its chain stands. Values 1 to 3 are its chain, token and solver. */
 export const subjectPart: string = `
   subject as (

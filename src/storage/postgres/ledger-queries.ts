@@ -42,10 +42,10 @@ export async function loadChain(
   const chains = await database.query<ChainRow>({
     name: 'load-chain',
     text: `
-      insert into tidemark.chain (chain_id, name, lease_epoch) values ($1, $2, coalesce($3, 0))
+      insert into tidemark.chain (chain_id, name, lease_epoch) values ($1, $2, coalesce($3::bigint, 0))
       on conflict (chain_id) do update
       set name = excluded.name, lease_epoch = greatest(chain.lease_epoch, excluded.lease_epoch)
-      where $3::bigint is null or chain.lease_epoch <= $3
+      where $3::bigint is null or chain.lease_epoch <= $3::bigint
       returning genesis_hash, cursor_number, safe_number, finalized_number`,
     values: [chainId, name, epoch],
   })

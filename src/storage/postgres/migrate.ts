@@ -8,6 +8,7 @@ import type { Logger } from '../../model/logger.js'
 import { asDatabaseError, troubleOf } from './database-errors.js'
 import { endConnection, withLimit } from './database.js'
 import type { Database, Queryable } from './database.js'
+import { refuseMoved } from './transfer/fence.js'
 
 /** Any constant does, as long as every version uses the same: it keeps migrators apart. */
 const MIGRATION_LOCK = 7_134_021_558n
@@ -61,6 +62,7 @@ export async function readMigrations(folder: URL = new URL('./sql/', import.meta
  * Brings the schema up to this version: forward only, one transaction for each file, one migrator at a time.
  *
  * @throws {SchemaMismatchError} when the database was migrated by a newer version, or by other files.
+ * @throws {DatabaseMovedError} when it was moved to another server, or is not filled yet.
  * @throws {DatabaseUnavailableError} when the database went away, or another migrator takes too long
  */
 export async function migrate(
@@ -72,6 +74,7 @@ export async function migrate(
   const client = await database.dedicatedClient(ANSWER_MS)
   try {
     await lockMigrations(client)
+    await refuseMoved(client)
     await client.query(`
       create schema if not exists tidemark;
       create table if not exists tidemark.migration (

@@ -3,11 +3,8 @@ import type { Instant, PastBalancesRequest } from '../../ledger/record-reader.js
 import type { Certainty, PastBalance } from '../../model/balance-statistics.js'
 import type { Position } from '../../model/position.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
-import { runParts, subjectPart, subjectValues } from './coverage-runs.js'
+import { BLOCK_MAX, runParts, subjectPart, subjectValues } from './coverage-runs.js'
 import type { Queryable } from './database.js'
-
-/** No block has a greater number. */
-const BLOCK_MAX = 2n ** 63n - 1n
 
 interface PastRow {
   readonly id: string

@@ -10,6 +10,7 @@ import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
 import type { SnapshotUpkeep } from '../../snapshots/snapshot-upkeep.js'
 import type { SnapshotStore } from '../../snapshots/snapshot-store.js'
 import type { Logger } from '../../model/logger.js'
+import type { RecordSource } from '../mongodb/record-source.js'
 import { PostgresApiKeyStore } from './api-key-store.js'
 import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
@@ -20,6 +21,7 @@ import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
 import { PostgresLeaseStore, freeLeases } from './lease-store.js'
 import { migrate } from './migrate.js'
+import { PostgresRecordSource } from './record-source.js'
 import { ReadingLane } from './reading-lane.js'
 import { PostgresRecordReader } from './record-reader.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
@@ -39,6 +41,8 @@ export interface Storage {
   readonly snapshots: SnapshotStore
   readonly apiKeys: ApiKeyStore
   readonly leases: LeaseStore
+  /** What a copy of the records is made from. */
+  readonly recordSource: RecordSource
   readonly snapshotReader: SnapshotReader
   readonly snapshotUpkeep: SnapshotUpkeep
   /**
@@ -70,17 +74,19 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     throw error
   }
   const reading = new ReadingLane(database)
+  const events = new PostgresEventLog(database, logger)
   return {
     ledger: new PostgresLedgerStore(database),
     watchList: new PostgresWatchListStore(database),
     reader: new PostgresBalanceReader(reading),
     records: new PostgresRecordReader(reading),
     coverage: new PostgresCoverageReader(reading),
-    events: new PostgresEventLog(database, logger),
+    events,
     consumers: new PostgresConsumerStore(database),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
     leases: new PostgresLeaseStore(database),
+    recordSource: new PostgresRecordSource(database, events),
     snapshotReader: new PostgresSnapshotReader(reading),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),
     ping: () => database.ping(),

@@ -4,14 +4,12 @@ import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord } from '../../model/balance-record.js'
 import type { Position } from '../../model/position.js'
 import { toBytes, toHash, tokenToBytes } from './bytes.js'
+import { BLOCK_MAX } from './coverage-runs.js'
 import type { Queryable } from './database.js'
 import { toBigInt } from './ledger-queries.js'
 
 /** Records of a long history that are in memory at a time. */
 const STREAM_PAGE = 500
-/** No block has a greater number. */
-const BLOCK_MAX = 2n ** 63n - 1n
-
 export const recordColumns: string = `
   record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
   record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`

@@ -167,14 +167,18 @@ export class PostgresRecordSource implements RecordSource {
     await this.#events.rename(log, lostSeq)
   }
 
-  async lagAfter(seq: bigint): Promise<LogLag> {
+  async lagAfter(seq: bigint | null): Promise<LogLag> {
     const rows = await this.#database.query<{ events: string; seconds: number | null }>({
       name: 'log-lag',
       text: `
-        select greatest(event_log.seq - $1, 0) as events,
+        select greatest(event_log.seq - done.seq, 0) as events,
                (select greatest(extract(epoch from now() - at), 0)::float8 from tidemark.event
-                where event.seq > $1 order by event.seq limit 1) as seconds
-        from tidemark.event_log`,
+                where event.seq > done.seq order by event.seq limit 1) as seconds
+        from tidemark.event_log
+        cross join (
+          select coalesce($1, (select max(seq) from tidemark.event_consumer
+                               where starts_with(name, '${CONSUMER_PREFIX}')), 0) as seq
+        ) as done`,
       values: [seq],
     })
     return { events: BigInt(rows[0]?.events ?? 0), seconds: rows[0]?.seconds ?? 0 }
@@ -187,8 +191,8 @@ export class PostgresRecordSource implements RecordSource {
         with dropped as (
           delete from tidemark.event_consumer where starts_with(name, '${CONSUMER_PREFIX}') and name <> $1
         ), placed as (
-          insert into tidemark.event_consumer (name, seq) select $1, coalesce($2, seq) from tidemark.event_log
-          on conflict (name) do update set seq = excluded.seq
+          insert into tidemark.event_consumer (name, seq, log) select $1, coalesce($2, seq), log from tidemark.event_log
+          on conflict (name) do update set seq = excluded.seq, log = excluded.log, moved_at = now()
         )
         select log, seq from tidemark.event_log`,
       values: [`${CONSUMER_PREFIX}${target}`, seq ?? null],
@@ -203,6 +207,13 @@ export class PostgresRecordSource implements RecordSource {
       values: [`${CONSUMER_PREFIX}${target}`],
     })
     return rows.length > 0
+  }
+
+  async forgetCopies(): Promise<void> {
+    await this.#database.query({
+      name: 'forget-copies',
+      text: `delete from tidemark.event_consumer where starts_with(name, '${CONSUMER_PREFIX}')`,
+    })
   }
 
   /** @param text a select of records with `position_id`, their position's columns among them */

@@ -3,7 +3,7 @@ import { coveredSpans } from '../../ledger/statistics/covered-time.js'
 import { deriveStats } from '../../ledger/statistics/derive-stats.js'
 import type { BalanceStats } from '../../model/balance-statistics.js'
 import type { CoverageKind } from '../../model/chain-event.js'
-import { readRun, runParts, subjectPart, subjectValues } from './coverage-runs.js'
+import { BLOCK_MAX, readRun, runParts, subjectPart, subjectValues } from './coverage-runs.js'
 import type { Queryable, Statement } from './database.js'
 import { toBigInt } from './ledger-queries.js'
 
@@ -45,9 +45,10 @@ const pieceParts = `
     from (select from_number, follows, lag(last_number) over (order by from_number) as before_number from run) as gap
     where not follows and from_number > 0
     union all
-    select null, coalesce(max(last_number), -1) + 1, ${2n ** 63n - 1n}, null, null, null, true from run
+    select null, coalesce(max(last_number), -1) + 1, ${BLOCK_MAX}, null, null, null, true from run
   ), cut as (
-    select piece.*, range.*, greatest(from_number, coalesce(first_block, ${2n ** 63n - 1n})) as low, least(last_number, last_block) as high,
+    select piece.*, range.*, greatest(from_number, coalesce(first_block, ${BLOCK_MAX})) as low,
+      least(last_number, coalesce(last_block, -1)) as high,
       coalesce(greatest(from_time, since), '-infinity') as start_time
     from range cross join piece
   )`

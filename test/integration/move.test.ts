@@ -1,0 +1,176 @@
+import type pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+import { moveDatabase, undoMove } from '../../src/index.js'
+import type { MoveOptions, TransferProgress } from '../../src/index.js'
+import { silentLogger } from '../../src/model/logger.js'
+import { Database } from '../../src/storage/postgres/database.js'
+import { migrate } from '../../src/storage/postgres/migrate.js'
+import { createTestDatabase } from '../support/test-database.js'
+import type { TestDatabase } from '../support/test-database.js'
+import { allRows, fill, onDatabase, tableNames } from './filled-database.js'
+
+describe('moving a database', () => {
+  let source: TestDatabase
+  let target: TestDatabase
+
+  beforeEach(async () => {
+    ;[source, target] = await Promise.all([createTestDatabase(), createTestDatabase({ empty: true })])
+    await onDatabase(source.address, (client) => fill(client, 800))
+  })
+
+  afterEach(async () => {
+    await Promise.all([source.drop(), target.drop()])
+  })
+
+  const settings = (): { databaseUrl: string; dataDir: string } => ({ databaseUrl: source.url, dataDir: '' })
+  const options = (): MoveOptions => ({ to: target.url, sourceName: 'the source', targetName: 'the target' })
+
+  /** Moves a few rows at a time, and stops when progress was told so many times. */
+  const stopAfter = (calls: number): Promise<unknown> => {
+    const stop = new AbortController()
+    let told = 0
+    const onProgress = (): void => {
+      told += 1
+      if (told === calls) stop.abort(new Error('stopped by the test'))
+    }
+    return moveDatabase(settings(), { ...options(), pagesAtOnce: 2, onProgress, signal: stop.signal })
+  }
+
+  it('carries every table, and the target goes on with the same event log', async () => {
+    const steps = new Set<TransferProgress['step']>()
+    const before = await onDatabase(source.address, allRows)
+    expect(Object.values(before).filter((rows) => rows.length === 0)).toEqual([])
+    const report = await moveDatabase(settings(), { ...options(), onProgress: ({ step }) => steps.add(step) })
+    expect(await onDatabase(target.address, allRows)).toEqual(before)
+    expect(report).toMatchObject({ resumed: false, seq: 50n })
+    expect(report.tables.map(({ name }) => name).toSorted()).toEqual(await onDatabase(target.address, tableNames))
+    expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(800n)
+    expect([...steps]).toEqual(['copying', 'checking'])
+  })
+
+  it('leaves the source readable and closed, whoever writes', async () => {
+    await moveDatabase(settings(), options())
+    await expect(
+      onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`)),
+    ).rejects.toMatchObject({ code: '25006', message: expect.stringContaining('was moved to the target') })
+    await onDatabase(target.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
+    await expect(open(source)).rejects.toMatchObject({ code: 'database_moved' })
+    await open(target)
+  })
+
+  it('opens the source again when a move is undone, under another name of the event log', async () => {
+    const { log } = await moveDatabase(settings(), options())
+    expect(await undoMove(settings(), 'the source')).toBe(true)
+    expect(await undoMove(settings(), 'the source')).toBe(false)
+    await open(source)
+    const logs = await Promise.all([source, target].map(({ address }) => onDatabase(address, readLog)))
+    expect(logs[0]).not.toBe(log)
+    expect(logs[1]).toBe(log)
+    await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
+  })
+
+  it('goes on after it was stopped between pieces, and nothing is doubled', async () => {
+    const before = await onDatabase(source.address, allRows)
+    for (const calls of [1, 7, 20]) {
+      await expect(stopAfter(calls)).rejects.toThrow('stopped by the test')
+      await expect(open(target)).rejects.toMatchObject({ code: 'database_moved' })
+      await expect(
+        onDatabase(target.address, (client) => client.query(`delete from tidemark.chain`)),
+      ).rejects.toMatchObject({ code: '25006' })
+    }
+    const arrived: bigint[] = []
+    const report = await moveDatabase(settings(), { ...options(), onProgress: ({ done }) => arrived.push(done) })
+    expect(report.resumed).toBe(true)
+    expect(arrived[0]).toBeGreaterThan(0n)
+    expect(await onDatabase(target.address, allRows)).toEqual(before)
+  })
+
+  it('refuses a target with other data, and says what is there', async () => {
+    await open(target)
+    await onDatabase(target.address, (client) =>
+      client.query(
+        `insert into tidemark.solver values ('\\x0101010101010101010101010101010101010101', null, true, false)`,
+      ),
+    )
+    await expect(moveDatabase(settings(), options())).rejects.toMatchObject({
+      code: 'target_not_empty',
+      details: { rows: { solver: '1' } },
+    })
+    await open(source)
+  })
+
+  it('refuses a target that another source half filled', async () => {
+    const third = await createTestDatabase()
+    try {
+      await onDatabase(third.address, (client) => fill(client, 10))
+      await expect(stopAfter(3)).rejects.toThrow('stopped by the test')
+      await expect(moveDatabase({ ...settings(), databaseUrl: third.url }, options())).rejects.toMatchObject({
+        code: 'database_moved',
+      })
+      await open(third)
+    } finally {
+      await third.drop()
+    }
+  })
+
+  it('begins again in a target that it half filled, after the move was undone and the source went on', async () => {
+    await expect(stopAfter(20)).rejects.toThrow('stopped by the test')
+    await undoMove(settings(), 'the source')
+    await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
+    const before = await onDatabase(source.address, allRows)
+    expect((await moveDatabase(settings(), options())).resumed).toBe(false)
+    expect(await onDatabase(target.address, allRows)).toEqual(before)
+  })
+
+  it('tells when the target does not hold what the source does, and keeps it closed', async () => {
+    await expect(stopAfter(20)).rejects.toThrow('stopped by the test')
+    await onDatabase(target.address, async (client) => {
+      await client.query(`select set_config('tidemark_move.mover', move_id::text, false) from tidemark_move.mark`)
+      await client.query(`update tidemark.chain set rewrites = 99 where chain_id = 1`)
+    })
+    await expect(moveDatabase(settings(), options())).rejects.toMatchObject({
+      code: 'transfer_mismatch',
+      message: expect.stringContaining('chain (2 rows'),
+    })
+    await expect(open(target)).rejects.toMatchObject({ code: 'database_moved' })
+  })
+
+  it('refuses to move while a service works with the source or the target, and into itself', async () => {
+    for (const busy of [source, target]) {
+      const database = new Database(busy.address, silentLogger)
+      await database.query({ name: 'work', text: 'select 1' })
+      await expect(moveDatabase(settings(), options())).rejects.toMatchObject({ code: 'database_in_use' })
+      await database.close()
+    }
+    await expect(moveDatabase(settings(), { ...options(), to: source.url })).rejects.toMatchObject({
+      code: 'database_in_use',
+      hint: expect.stringContaining('same database'),
+    })
+    await open(source)
+  })
+
+  it('lets new rows get ids that no row of the source had', async () => {
+    await moveDatabase(settings(), options())
+    const next = await onDatabase(target.address, (client) =>
+      client.query<{ id: string }>(
+        `insert into tidemark.position (chain_id, token, solver, active) values (10, '', decode(repeat('09', 20), 'hex'), true) returning id`,
+      ),
+    )
+    expect(next.rows[0]?.id).toBe('4')
+  })
+})
+
+async function open(database: TestDatabase): Promise<void> {
+  const connection = new Database(database.address, silentLogger)
+  try {
+    await migrate(connection, silentLogger)
+  } finally {
+    await connection.close()
+  }
+}
+
+async function readLog(client: pg.Client): Promise<string | undefined> {
+  const { rows } = await client.query<{ log: string }>('select log from tidemark.event_log')
+  return rows[0]?.log
+}
