@@ -31,14 +31,18 @@ const ANSWER_TIMEOUT_MS = 30_000
 /** Pages of positions of which nothing was known by then are passed over, so many for one answer. */
 const EMPTY_PAGES_MAX = 20
 
-export interface MongoDbRecordReaderParts {
-  readonly queries: RecordQueries
-  readonly watch: CopyWatch
-  /** Where the log stands. */
-  readonly source: Pick<RecordSource, 'place'>
+/** What a reader of the copy asks PostgreSQL for. */
+export interface RecordContext {
+  /** The log: how far it is, and what it tells of records. */
+  readonly source: Pick<RecordSource, 'place' | 'eventsAfter'>
   /** Coverage as far as it was announced: MongoDB has no records before they are. */
   readonly coverage: CoverageReader
   readonly positions: Pick<BalanceReader, 'currentBalances'>
+}
+
+export interface MongoDbRecordReaderParts extends RecordContext {
+  readonly queries: RecordQueries
+  readonly watch: CopyWatch
 }
 
 /**
