@@ -195,7 +195,7 @@ describeOnMongoDb('records read from a MongoDB that goes away', { ownProcess: tr
 
 /** What every reader of records answers alike. */
 function keepContract(openReader: OpenReader): void {
-  it.each(seeds(1, 1, 60))(
+  it.each(seeds(1, 1, 12))(
     'answers every question about a random history as a plain look at all of it does (seed %i)',
     async (seed) => {
       const fixture = await store()
