@@ -159,6 +159,7 @@ export class BalanceManager extends BalanceQueries {
       this.#settleStart()
     }
     this.#running.upkeep.start()
+    this.#running.groups.start()
     this.#running.mongodb?.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
@@ -223,13 +224,14 @@ export class BalanceManager extends BalanceQueries {
 
   async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
     const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
-    const { recordSource: source, leases } = storage
+    const { recordSource: source, recordContext: context, leases } = storage
     if (mongodbUrl === null) {
       await source.forgetCopies()
       return null
     }
     const { clock } = this.#environment
-    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, leases, tailer, clock, logger: this.#logger })
+    const logger = this.#logger
+    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, context, leases, tailer, clock, logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */

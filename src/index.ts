@@ -95,9 +95,9 @@ export { DatabaseUnavailableError } from './storage/postgres/database-errors.js'
 export type { DatabaseTrouble } from './storage/postgres/database-errors.js'
 export { migrateDatabase } from './storage/postgres/migrate-database.js'
 export { moveDatabase, undoMove } from './storage/postgres/transfer/move-database.js'
-export type {
-  MovedTable,
-  MoveOptions,
-  MoveReport,
-  TransferProgress,
-} from './storage/postgres/transfer/move-database.js'
+export type { MovedTable, MoveOptions, MoveReport } from './storage/postgres/transfer/move-database.js'
+export { restoreDatabase } from './storage/postgres/transfer/restore-backup.js'
+export type { RestoreOptions, RestoreReport } from './storage/postgres/transfer/restore-backup.js'
+export type { TransferProgress } from './storage/postgres/transfer/transfer-progress.js'
+export { backupDatabase } from './storage/postgres/transfer/write-backup.js'
+export type { BackupOptions, BackupReport } from './storage/postgres/transfer/write-backup.js'

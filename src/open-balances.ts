@@ -5,6 +5,7 @@ import type { Config } from './config/config.js'
 import { EventTailer } from './events/event-tailer.js'
 import type { LogBreak } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
+import type { RecordReader } from './ledger/record-reader.js'
 import type { WatchListStore } from './ledger/watch-list-store.js'
 import { systemClock } from './model/clock.js'
 import { TidemarkError } from './model/errors.js'
@@ -17,6 +18,7 @@ import type { DatabaseConnection } from './storage/postgres/connect-database.js'
 import { findRunningServer } from './storage/postgres/embedded/find-running-server.js'
 import { PostgresEventLog } from './storage/postgres/event-log.js'
 import { SchemaMismatchError, readMigrations, readVersion } from './storage/postgres/migrate.js'
+import { PostgresRecordReader } from './storage/postgres/record-reader.js'
 import { PostgresWatchListStore } from './storage/postgres/watch-list-store.js'
 
 /** There is no database yet, or nothing of ours is in it. */
@@ -38,6 +40,7 @@ export interface OpenBalancesOptions {
 /** What the database holds, for commands that run beside the service or instead of it. */
 export interface OpenBalances extends AsyncDisposable {
   readonly reader: BalanceReader
+  readonly records: RecordReader
   readonly watchList: WatchListStore
   /** Hands over each event from now on, once and in order, until it is closed. */
   follow(listener: EventListener): Promise<{ close(): Promise<void> }>
@@ -72,6 +75,7 @@ export async function openBalances(
   const { database } = connection
   return {
     reader: new PostgresBalanceReader(database),
+    records: new PostgresRecordReader(database),
     watchList: new PostgresWatchListStore(database),
     follow: async ({ onEvent, onBreak }) => {
       const tailer = new EventTailer({ log: new PostgresEventLog(database, logger), clock: systemClock, logger })

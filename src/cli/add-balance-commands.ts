@@ -19,7 +19,9 @@ const balanceExamples = `Examples:
   $ tidemark balance                                every balance that is watched
   $ tidemark balance base                           on one chain, by name or id
   $ tidemark balance ethereum USDC hot              one token of one wallet, by symbol and label
-  $ tidemark balance --solver 0x742d… --exact       all decimals
+  $ tidemark balance --at 2026-01-31                as of a time; 24h is a day ago
+  $ tidemark balance base --at 21000000             as of a block of one chain
+  $ tidemark balance --total                        one sum for each token of each chain
   $ tidemark balance --json | jq -r '.[] | [.label, .tokenSymbol, .formatted] | @tsv'
 
 A balance that could not be read is unknown, never 0. Exit code 4: one of them is stale or unknown.
@@ -28,6 +30,7 @@ A balance that could not be read is unknown, never 0. Exit code 4: one of them i
 export function addBalanceCommands(program: Command, finish: Finish): void {
   addBalanceCommand(program, finish)
   addHistoryCommand(program, finish)
+  addStatsCommand(program, finish)
   addWatchCommand(program, finish)
 }
 
@@ -35,6 +38,8 @@ function addBalanceCommand(program: Command, finish: Finish): void {
   withPosition(withSource(program.command('balance')))
     .description('show the newest balances, of everything that is watched or of what is named')
     .addHelpText('before', balanceExamples)
+    .option('--at <block or time>', 'as of then; 24h and 7d are that long ago')
+    .option('--total', 'one sum for each token of each chain')
     .option('--exact', 'show all decimals')
     .option('--all', 'also what is no longer watched')
     .option('--json', 'print one JSON list; amounts are text')
@@ -48,6 +53,7 @@ const historyExamples = `Examples:
   $ tidemark history base native hot --from 7d --limit 100
   $ tidemark history 1 0xA0b8… 0x742d… --from 21000000 --to 21100000 --csv --all > usdc.csv
   $ tidemark history base USDC hot --all --json     one record per line
+  $ tidemark history base USDC hot --from 30d --points 30
 
 A chain, token or wallet may be left out where only one fits. Exit code 4: changes may be missing in that time.
 `
@@ -60,11 +66,32 @@ function addHistoryCommand(program: Command, finish: Finish): void {
     .option('--to <block or time>', 'up to this block or time')
     .option('--limit <records>', 'so many records (default: 20)')
     .option('--all', 'every record, as it comes')
+    .option('--points <steps>', 'the balance over time in so many steps at most')
     .option('--exact', 'show all decimals')
     .option('--csv', 'print comma-separated values; amounts in the smallest unit')
     .option('--json', 'print one JSON list; with --all one record per line')
     .action(async (chain, token, solver, options) => {
       finish(await (await import('./history.js')).history(namesOf(chain, token, solver, options), options))
+    })
+}
+
+const statsExamples = `Examples:
+  $ tidemark stats base USDC hot                    since the first record
+  $ tidemark stats base native hot --from 7d
+  $ tidemark stats base USDC hot --from 2026-01-01 --to 2026-01-31 --json
+
+The average is weighted by time. Exit code 4: part of that time is not known exactly.
+`
+
+function addStatsCommand(program: Command, finish: Finish): void {
+  withPosition(withSource(program.command('stats')))
+    .description('show what one position did: lowest, highest, average, flow, and when it will be empty')
+    .addHelpText('before', statsExamples)
+    .option('--from <time>', 'from this time on; 24h and 7d are that long ago (default: the first record)')
+    .option('--to <time>', 'up to this time (default: the newest processed block)')
+    .option('--json', 'print the result as JSON; amounts in the smallest unit')
+    .action(async (chain, token, solver, options) => {
+      finish(await (await import('./stats.js')).stats(namesOf(chain, token, solver, options), options))
     })
 }
 

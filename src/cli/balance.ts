@@ -1,4 +1,7 @@
 import type { WireCurrentBalance } from '../client/index.js'
+import { ConfigurationError } from '../index.js'
+import { balanceAt } from './balance-at.js'
+import { totalColumns, totalJson, totalsOf } from './balance-total.js'
 import { exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
 import type { BalanceSource } from './source/balance-source.js'
@@ -8,6 +11,7 @@ import { positionKey, readDirectory, watchedPositions } from './source/directory
 import type { Directory } from './source/directory.js'
 import { findSelection } from './source/find-by-name.js'
 import type { NamesGiven, Selection } from './source/find-by-name.js'
+import { readWhen } from './source/read-when.js'
 import { filtersOf, isSelected } from './source/selection.js'
 import { unknownPosition } from './source/source-errors.js'
 import { ageText, amountText, countText, grouped } from './terminal/amount-text.js'
@@ -20,6 +24,8 @@ import type { TableColumn } from './terminal/table.js'
 
 export interface BalanceOptions extends SourceOptions {
   readonly all?: boolean | undefined
+  readonly at?: string | undefined
+  readonly total?: boolean | undefined
   readonly exact?: boolean | undefined
   readonly json?: boolean | undefined
 }
@@ -41,16 +47,30 @@ const REASON_COLUMNS = 80
 const NAMED_MAX = 5
 const notReadYet = 'not read yet'
 
-/** `tidemark balance`: the newest balance of each position, or of those that are named. */
+/** `tidemark balance`: the balance of each position, or of those that are named; the newest, or as of then. */
 export async function balance(given: NamesGiven, options: BalanceOptions): Promise<ExitCode> {
+  const { exact = false, json = false, total = false } = options
+  const when = options.at === undefined ? null : readWhen('--at', options.at)
+  if (when !== null && (total || options.all === true)) {
+    throw new ConfigurationError('expected --at without --total and --all')
+  }
   await using source = await chooseSource(options)
   const output = new Output()
   const directory = await readDirectory(source)
   const selection = await findSelection(directory, given)
+  if (when !== null) return await balanceAt({ source, directory, selection, when, output, exact, json })
   const lines = await readLines(source, directory, selection, options.all === true)
   if (lines.length === 0 && selection.solver !== null) throw unknownPosition()
-  if (options.json === true) await output.writeJson(lines.map(toJson))
-  else if (lines.length > 0) await output.writeLines(layOutTable({ ...tableOf(lines, options), width: output.width }))
+  if (total) {
+    const rows = totalsOf(lines)
+    if (json) await output.writeJson(rows.map(totalJson))
+    else if (rows.length > 0)
+      await output.writeLines(layOutTable({ columns: totalColumns(exact), rows, width: output.width }))
+  } else if (json) {
+    await output.writeJson(lines.map(toJson))
+  } else if (lines.length > 0) {
+    await output.writeLines(layOutTable({ columns: columnsOf(exact), rows: lines, width: output.width }))
+  }
   if (lines.length === 0) console.error('No balance is watched here. Watch a wallet: tidemark solvers add 0x…')
   return tellPartial(lines)
 }
@@ -93,13 +113,10 @@ function toJson({ known, ...position }: BalanceLine): Readonly<Record<string, un
   return { ...position, ...known }
 }
 
-function tableOf(
-  lines: readonly BalanceLine[],
-  { exact = false }: BalanceOptions,
-): { columns: readonly TableColumn<BalanceLine>[]; rows: readonly BalanceLine[] } {
+function columnsOf(exact: boolean): readonly TableColumn<BalanceLine>[] {
   const nowMs = Date.now()
   const age = (time: string): string => ageText(nowMs - Date.parse(time))
-  const columns: TableColumn<BalanceLine>[] = [
+  return [
     { heading: 'SOLVER WALLET', align: 'left', cell: (line) => span(walletName(line)) },
     {
       heading: 'ADDRESS',
@@ -113,7 +130,11 @@ function tableOf(
       align: 'point',
       cell: ({ known }) => {
         if (known === null) return span('unknown', 'warning')
-        return span(exact ? known.formatted : amountText(BigInt(known.balance), known.decimals ?? null))
+        return span(
+          exact
+            ? plainText(known.formatted, Number.POSITIVE_INFINITY)
+            : amountText(BigInt(known.balance), known.decimals ?? null),
+        )
       },
     },
     {
@@ -146,7 +167,6 @@ function tableOf(
     },
     { heading: '', align: 'left', cell: ({ known }) => span(noteOf(known), 'warning') },
   ]
-  return { columns, rows: lines }
 }
 
 function noteOf(known: WireCurrentBalance | null): string {

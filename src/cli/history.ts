@@ -3,6 +3,7 @@ import { ConfigurationError } from '../index.js'
 import { exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
 import { csvHeading, csvRecord, historyColumns } from './history-lines.js'
+import { readPoints, seriesColumns, seriesHeading, seriesLine } from './history-series.js'
 import { readCount } from './read-selection.js'
 import type { BalanceSource, SourceRange } from './source/balance-source.js'
 import { chooseSource } from './source/choose-source.js'
@@ -12,6 +13,8 @@ import type { NamesGiven } from './source/find-by-name.js'
 import { findPosition } from './source/find-position.js'
 import type { FoundPosition } from './source/find-position.js'
 import { readRange } from './source/read-when.js'
+import { readToken } from './source/token-metadata.js'
+import { readBounds, tellUnknown } from './stats.js'
 import { countText } from './terminal/amount-text.js'
 import { jsonText, Output } from './terminal/output.js'
 import { layOutTable } from './terminal/table.js'
@@ -21,6 +24,7 @@ export interface HistoryOptions extends SourceOptions {
   readonly to?: string | undefined
   readonly limit?: string | undefined
   readonly all?: boolean | undefined
+  readonly points?: string | undefined
   readonly exact?: boolean | undefined
   readonly json?: boolean | undefined
   readonly csv?: boolean | undefined
@@ -34,6 +38,7 @@ const TABLE_ROWS = 200
 /** `tidemark history`: the records of one position, newest first. */
 export async function history(given: NamesGiven, options: HistoryOptions): Promise<ExitCode> {
   if (options.json === true && options.csv === true) throw new ConfigurationError('expected --json or --csv, got both')
+  if (options.points !== undefined) return await series(given, readPoints(options.points), options)
   const limit = readLimit(options)
   const range = readRange(options)
   await using source = await chooseSource(options)
@@ -43,6 +48,25 @@ export async function history(given: NamesGiven, options: HistoryOptions): Promi
   await print(records, options, limit === null)
   if (seen.count === 0) console.error('No record of that time.')
   return await tellGaps(source, position, range, seen)
+}
+
+/** The balance over time in so many steps: `tidemark history --points`. */
+async function series(given: NamesGiven, points: number, options: HistoryOptions): Promise<ExitCode> {
+  if (options.limit !== undefined || options.all === true) {
+    throw new ConfigurationError('expected --points without --limit and --all')
+  }
+  const bounds = readBounds(options)
+  await using source = await chooseSource(options)
+  const position = await findPosition(await readDirectory(source), given)
+  const answer = await source.series(position, points, bounds)
+  const output = new Output()
+  if (options.json === true) await output.writeJson(answer)
+  else if (options.csv === true) await output.write([seriesHeading, ...answer.items.map(seriesLine)].join('\n'))
+  else if (answer.items.length > 0) {
+    const columns = seriesColumns(options.exact === true, await readToken(source, position))
+    await output.writeLines(layOutTable({ columns, rows: answer.items, width: output.width }))
+  }
+  return tellUnknown(answer, answer.items.length)
 }
 
 /** Null: all of them. */

@@ -14,11 +14,17 @@ const examples = `
 Examples:
   $ tidemark demo                                   two local chains, busy wallets, a live table
   $ ETHEREUM_RPC_URL=https://… SOLVER_ADDRESSES=hot=0x… tidemark start
+  $ tidemark balance                                what every wallet holds; --at 24h: what it held a day ago
+  $ tidemark history base USDC hot --from 7d        every change of one wallet's token
+  $ tidemark stats base USDC hot                    lowest, highest, average, flow, and when it will be empty
+  $ tidemark watch                                  a table that stays up to date
+  $ tidemark solvers add 0x… --label hot            watch another wallet
   $ tidemark keys add trading-bot --scope write     a key for the API; its secret is shown once
   $ tidemark migrate                                create or update the database schema
   $ tidemark backfill --chain ethereum --from 2026-01-01
   $ tidemark verify --sample 50                     compare the history of 50 positions with the chain
   $ tidemark move --to postgresql://…               carry everything to a PostgreSQL server
+  $ tidemark backup --to /backups                   everything in one file; the service may run
   $ tidemark doctor                                 what is wrong with the settings, the database or an endpoint
 
 Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 4 partial data, 5 unreachable, 7 locked by another process`
@@ -26,21 +32,9 @@ Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 4 pa
 /** Runs one command. Data goes to standard output, everything else to standard error. */
 export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok
-  const program = new Command('tidemark')
-    .description('What every hot wallet held, on every EVM chain, at every block.')
-    .version(readPackageVersion())
-    .addHelpText('after', examples)
-    .exitOverride()
-  const finish: Finish = (result) => {
+  const program = createProgram((result) => {
     code = result
-  }
-  addServiceCommands(program, finish)
-  addBalanceCommands(program, finish)
-  addWatchListCommands(program, finish)
-  addHistoryCommands(program, finish)
-  addKeyCommands(program, finish)
-  addTransferCommands(program, finish)
-
+  })
   try {
     await program.parseAsync([...argv])
     return code
@@ -52,6 +46,22 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     console.error(describeFailure(error))
     return exitCodeOf(error)
   }
+}
+
+/** Every command. */
+export function createProgram(finish: Finish): Command {
+  const program = new Command('tidemark')
+    .description('What every hot wallet held, on every EVM chain, at every block.')
+    .version(readPackageVersion())
+    .addHelpText('after', examples)
+    .exitOverride()
+  addServiceCommands(program, finish)
+  addBalanceCommands(program, finish)
+  addWatchListCommands(program, finish)
+  addHistoryCommands(program, finish)
+  addKeyCommands(program, finish)
+  addTransferCommands(program, finish)
+  return program
 }
 
 function addServiceCommands(program: Command, finish: Finish): void {
@@ -180,6 +190,21 @@ Stop the service first. The target has to be empty. When everything has arrived,
 database takes no writes from then on and can be kept as a backup.
 `
 
+const backupExamples = `Examples:
+  $ tidemark backup --to /backups                    a file with the time in its name
+  $ tidemark backup --to before-upgrade.backup.gz    beside a running service, too
+
+Everything of the database is in it, API keys as hashes. Settings and their secrets are not.
+`
+
+const restoreExamples = `Examples:
+  $ tidemark restore --from /backups/tidemark-20260101T000000Z.backup.gz
+  $ TIDEMARK_DATA_DIR=/srv/tidemark-2 tidemark restore --from before-upgrade.backup.gz
+  $ DATABASE_URL=postgresql://… tidemark restore --from before-upgrade.backup.gz
+
+The database has to be empty. The whole file is checked before anything is written.
+`
+
 function addTransferCommands(program: Command, finish: Finish): void {
   program
     .command('move')
@@ -191,6 +216,28 @@ function addTransferCommands(program: Command, finish: Finish): void {
     .addHelpText('before', moveExamples)
     .action(async (options) => {
       finish(await (await import('./move.js')).move(options))
+    })
+
+  program
+    .command('backup')
+    .description('write everything into one file, as it was at one moment; the service may run')
+    .requiredOption('--to <file or folder>', 'a new file, or a folder')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('before', backupExamples)
+    .action(async (options) => {
+      finish(await (await import('./backup.js')).backup(options))
+    })
+
+  program
+    .command('restore')
+    .description('fill an empty database from a backup, wholly or not at all')
+    .requiredOption('--from <file>', 'a file that tidemark backup wrote')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print the result as JSON')
+    .addHelpText('before', restoreExamples)
+    .action(async (options) => {
+      finish(await (await import('./restore.js')).restore(options))
     })
 }
 

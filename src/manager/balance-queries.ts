@@ -80,7 +80,7 @@ export abstract class BalanceQueries {
   ): Promise<readonly BalanceRecord[]> {
     const position = requirePosition(chainId, token, solver)
     requireInteger(limit, 'limit', { min: 1, max: LIMIT_MAX })
-    const page = await this.reader.history({ position, limit })
+    const page = await this.records.history({ position, limit })
     return page?.items ?? []
   }
 

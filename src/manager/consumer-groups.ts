@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 import { EventConsumer } from '../events/event-consumer.js'
 import type { EventConsumerOptions } from '../events/event-consumer.js'
+import { ConsumerWatch } from '../events/consumer-watch.js'
 import { livePlace } from '../events/live-place.js'
 import type { ConsumerStore } from '../events/consumer-store.js'
 import type { EventLog } from '../events/event-log.js'
@@ -64,6 +65,7 @@ interface Group {
 /** The groups of which this process is a part: one reader for each, however many handlers it has here. */
 export class ConsumerGroups {
   readonly #options: ConsumerGroupsOptions
+  readonly #watch: ConsumerWatch
   readonly #groups = new Map<string, Group>()
   readonly #live = new Set<StopConsuming>()
   /** Ends under way, which the close waits for. */
@@ -72,6 +74,12 @@ export class ConsumerGroups {
 
   constructor(options: ConsumerGroupsOptions) {
     this.#options = options
+    this.#watch = new ConsumerWatch(options)
+  }
+
+  /** Begins to look after groups that are left behind. */
+  start(): void {
+    this.#watch.start()
   }
 
   /**
@@ -91,7 +99,7 @@ export class ConsumerGroups {
     this.#closed = true
     for (const stop of this.#live) void stop()
     for (const name of this.#groups.keys()) this.#end(name)
-    await Promise.all(this.#ending)
+    await Promise.all([...this.#ending, this.#watch.close()])
   }
 
   async #join(group: string, member: Member): Promise<StopConsuming> {

@@ -152,7 +152,7 @@ describe('docs/reference/client.md', () => {
   it('has examples that work, one after the other', async () => {
     const text = await readFile(join(repository, 'docs/reference/client.md'), 'utf8')
     const blocks = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, block]) => block ?? '')
-    expect(blocks).toHaveLength(5)
+    expect(blocks).toHaveLength(6)
     const program = [...blocks, 'await client.close()']
       .join('\n')
       .replace("'tidemark/client'", "'./dist/client/index.js'")

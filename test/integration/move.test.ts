@@ -1,11 +1,16 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { moveDatabase, undoMove } from '../../src/index.js'
+import { backupDatabase, moveDatabase, restoreDatabase, undoMove } from '../../src/index.js'
 import type { MoveOptions, TransferProgress } from '../../src/index.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { migrate } from '../../src/storage/postgres/migrate.js'
+import { longTimeoutMs, times } from '../support/long.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
 import { allRows, fill, onDatabase, tableNames } from './filled-database.js'
@@ -16,7 +21,7 @@ describe('moving a database', () => {
 
   beforeEach(async () => {
     ;[source, target] = await Promise.all([createTestDatabase(), createTestDatabase({ empty: true })])
-    await onDatabase(source.address, (client) => fill(client, 3000))
+    await onDatabase(source.address, (client) => fill(client, 800))
   })
 
   afterEach(async () => {
@@ -34,7 +39,7 @@ describe('moving a database', () => {
       told += 1
       if (told === calls) stop.abort(new Error('stopped by the test'))
     }
-    return moveDatabase(settings(), { ...options(), pagesAtOnce: 5, onProgress, signal: stop.signal })
+    return moveDatabase(settings(), { ...options(), pagesAtOnce: 2, onProgress, signal: stop.signal })
   }
 
   it('carries every table, and the target goes on with the same event log', async () => {
@@ -45,7 +50,7 @@ describe('moving a database', () => {
     expect(await onDatabase(target.address, allRows)).toEqual(before)
     expect(report).toMatchObject({ resumed: false, seq: 50n })
     expect(report.tables.map(({ name }) => name).toSorted()).toEqual(await onDatabase(target.address, tableNames))
-    expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(3000n)
+    expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(800n)
     expect([...steps]).toEqual(['copying', 'checking'])
   })
 
@@ -148,6 +153,80 @@ describe('moving a database', () => {
       hint: expect.stringContaining('same database'),
     })
     await open(source)
+  })
+
+  it('only tells the source when it died after the target was complete', async () => {
+    const { moveId } = await moveDatabase(settings(), options())
+    await onDatabase(source.address, (client) => client.query('update tidemark_move.mark set completed_at = null'))
+    await onDatabase(target.address, (client) => client.query(`update tidemark.chain set name = 'went on'`))
+    expect(await moveDatabase(settings(), options())).toMatchObject({ moveId, resumed: true, tables: [] })
+    await expect(open(source)).rejects.toThrow('was moved to')
+    await open(target)
+  })
+
+  it('goes on after either server ended the connection', async () => {
+    const before = await onDatabase(source.address, allRows)
+    for (const side of [source, target]) {
+      let cut: Promise<unknown> | null = null
+      const onProgress = (): void => {
+        cut ??= onDatabase(side.address, (client) =>
+          client.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and application_name like 'tidemark-transfer%'`,
+          ),
+        )
+      }
+      await expect(moveDatabase(settings(), { ...options(), pagesAtOnce: 1, onProgress })).rejects.toMatchObject({
+        code: 'database_unavailable',
+      })
+      await cut
+    }
+    await moveDatabase(settings(), options())
+    expect(await onDatabase(target.address, allRows)).toEqual(before)
+  })
+
+  it('needs no more rights on the target than its owner has', async () => {
+    const role = `${target.name}_owner`
+    await onDatabase(target.address, async (client) => {
+      await client.query(`create role ${role} login`)
+      await client.query(`alter database ${target.name} owner to ${role}`)
+    })
+    const to = target.url.replace(target.address.user, role)
+    const before = await onDatabase(source.address, allRows)
+    await moveDatabase(settings(), { ...options(), to })
+    expect(await onDatabase(to, allRows)).toEqual(before)
+  })
+
+  it.runIf(times(0, 1) === 1)('takes no more memory for a million records', { timeout: longTimeoutMs }, async () => {
+    const third = await createTestDatabase({ empty: true })
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
+    try {
+      await onDatabase(source.address, (client) =>
+        client.query(`
+          insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance, transaction_hashes)
+          select 1 + n % 3, n, decode(md5(n::text) || md5('x' || n), 'hex'), timestamptz '2026-01-01' + n * interval '12 s',
+                 n * 10::numeric ^ 60, array[decode(md5('y' || n) || md5('z' || n), 'hex')]
+          from generate_series(1000, 1000999) as n`),
+      )
+      const before = process.memoryUsage().rss
+      let most = before
+      const onProgress = (): void => void (most = Math.max(most, process.memoryUsage().rss))
+      const report = await moveDatabase(settings(), { ...options(), onProgress })
+      expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(1_000_800n)
+      const { file } = await backupDatabase({ databaseUrl: target.url, dataDir: '' }, { to: folder, onProgress })
+      await restoreDatabase(
+        { databaseUrl: third.url, dataDir: '' },
+        { from: file, targetName: 'the third', onProgress },
+      )
+      const [rows] = (
+        await onDatabase(third.address, (client) => client.query('select count(*) from tidemark.balance_record'))
+      ).rows
+      expect(rows).toEqual({ count: '1000800' })
+      expect((most - before) / 1e6).toBeLessThan(150)
+    } finally {
+      await third.drop()
+      await rm(folder, { recursive: true, force: true })
+    }
   })
 
   it('lets new rows get ids that no row of the source had', async () => {

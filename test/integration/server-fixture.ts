@@ -94,6 +94,7 @@ export interface ServiceOptions {
   readonly solvers?: readonly { readonly address: `0x${string}`; readonly label: string | null }[]
   readonly logger?: Logger
   readonly connectionsMax?: number
+  readonly mongodb?: { readonly mongodbUrl: string; readonly mongodbBatchSize?: number }
   readonly retention?: { readonly snapshotRetentionDays: number; readonly eventRetentionDays: number }
   /** Stands between the server and the manager. */
   readonly wrap?: (manager: BalanceManager) => BalanceManager
@@ -109,7 +110,10 @@ export const openConfig: ServerConfig = {
 }
 
 /** The real thing: manager and server on the given database. */
-export async function startService(database: TestDatabase, options: ServiceOptions = {}): Promise<Service> {
+export async function startService(
+  database: Pick<TestDatabase, 'url'>,
+  options: ServiceOptions = {},
+): Promise<Service> {
   const logger = options.logger ?? silentLogger
   const manager = new BalanceManager({
     config: {
@@ -118,6 +122,7 @@ export async function startService(database: TestDatabase, options: ServiceOptio
       databaseUrl: database.url,
       dataDir: tmpdir(),
       ...options.retention,
+      ...options.mongodb,
     },
     logger,
   })

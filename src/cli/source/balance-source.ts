@@ -1,12 +1,16 @@
 import type { WireEvent } from '../../api/event-wire.js'
 import type {
   WireBalanceRecord,
+  WireBalanceSeries,
+  WireBalanceStats,
   WireCoverageInterval,
   WireCurrentBalance,
+  WirePastBalance,
   WireSolver,
   WireWatchedToken,
 } from '../../client/index.js'
 import type { RemovalResult } from '../../index.js'
+import type { When } from './read-when.js'
 
 /** Where a chain stands, as far as the source knows. */
 export interface SourceChain {
@@ -29,9 +33,13 @@ export interface SourceFilter {
   readonly solver?: string | undefined
 }
 
-export interface SourceRange {
+/** Both inclusive. */
+export interface TimeBounds {
   readonly from?: Date | undefined
   readonly to?: Date | undefined
+}
+
+export interface SourceRange extends TimeBounds {
   readonly fromBlock?: string | undefined
   readonly toBlock?: string | undefined
   /** Records that are wanted at most, so that no more are asked for; absent: all. */
@@ -69,6 +77,14 @@ export interface BalanceSource extends AsyncDisposable {
   balances(filter: SourceFilter): AsyncIterable<WireCurrentBalance>
   /** Newest first. @throws UnknownPositionError */
   history(position: PositionName, range: SourceRange): AsyncIterable<WireBalanceRecord>
+  /** What every position held at a time; those of which nothing was known by then are left out. */
+  balancesAt(filter: SourceFilter, time: Date): AsyncIterable<WirePastBalance>
+  /** What one position held; null when nothing was known by then. @throws UnknownPositionError */
+  balanceAt(position: PositionName, when: When): Promise<WirePastBalance | null>
+  /** What a position did between two times. @throws UnknownPositionError */
+  stats(position: PositionName, bounds: TimeBounds): Promise<WireBalanceStats>
+  /** A position's balance over time in so many steps at most. @throws UnknownPositionError */
+  series(position: PositionName, points: number, bounds: TimeBounds): Promise<WireBalanceSeries>
   /** Oldest first. @throws UnknownPositionError */
   coverage(position: PositionName): Promise<readonly WireCoverageInterval[]>
   /** Hands over events from now on until it is closed. */

@@ -1,9 +1,10 @@
 import { encodeBalanceRecord, encodeCoverageInterval, encodeCurrentBalance } from '../../api/balance-wire.js'
+import { encodeBalanceSeries, encodeBalanceStats, encodePastBalance } from '../../api/balance-statistics-wire.js'
 import { encodeLoggedEvent } from '../../api/event-wire.js'
 import { addSolverBodySchema, encodeSolver, encodeWatchedToken } from '../../api/watch-list-wire.js'
-import type { WireBalanceRecord, WireCurrentBalance } from '../../client/index.js'
+import type { WireBalanceRecord, WireCurrentBalance, WirePastBalance } from '../../client/index.js'
 import { ConfigurationError, parseAddress, parseToken } from '../../index.js'
-import type { Address, BalanceFilter, OpenBalances, Position } from '../../index.js'
+import type { Address, BalanceFilter, OpenBalances, Page, Position } from '../../index.js'
 import { formatDuration } from '../format-duration.js'
 import type { BalanceSource, LiveListener, PositionName, SourceFilter, SourceRange } from './balance-source.js'
 import { UnknownChainNameError, unknownPosition } from './source-errors.js'
@@ -15,7 +16,7 @@ const FOLLOWED_WITHIN_MS = 120_000
 
 /** Reads the database itself. Nobody is asked whether the chains are followed: their newest blocks tell. */
 export function databaseSource(opened: OpenBalances, name: string): BalanceSource {
-  const { reader, watchList } = opened
+  const { reader, records, watchList } = opened
   const close = (): Promise<void> => opened.close()
   return {
     name,
@@ -37,6 +38,27 @@ export function databaseSource(opened: OpenBalances, name: string): BalanceSourc
     removeToken: (chainId, token) => watchList.removeToken(BigInt(chainId), readAddress(token)),
     balances: (filter) => balancesOf(opened, filter),
     history: (position, range) => historyOf(opened, position, range),
+    balancesAt: (filter, time) => balancesAt(opened, filter, time),
+    balanceAt: async (position, when) => {
+      const past = await records.balanceAt(
+        readPosition(position),
+        'block' in when ? { block: BigInt(when.block) } : { time: when.time },
+      )
+      if (past === null) await requireKnown(opened, position)
+      return past === null ? null : encodePastBalance(past)
+    },
+    stats: async (named, bounds) => {
+      const position = readPosition(named)
+      const stats = await records.stats({ position, ...bounds })
+      if (stats === null) throw unknownPosition()
+      return encodeBalanceStats(position, stats)
+    },
+    series: async (named, points, bounds) => {
+      const position = readPosition(named)
+      const series = await records.series({ position, points, ...bounds })
+      if (series === null) throw unknownPosition()
+      return encodeBalanceSeries(position, series)
+    },
     coverage: async (position) => {
       const intervals = await reader.coverage(readPosition(position))
       if (intervals === null) throw unknownPosition()
@@ -56,22 +78,33 @@ async function tokensOf({ watchList }: OpenBalances, chainId: string): ReturnTyp
 
 async function* balancesOf({ reader }: OpenBalances, filter: SourceFilter): AsyncGenerator<WireCurrentBalance> {
   const stale = await staleChains(reader)
-  const wanted: BalanceFilter = {
-    chainId: filter.chainId === undefined ? undefined : BigInt(filter.chainId),
-    token: filter.token === undefined ? undefined : readToken(filter.token),
-    solver: filter.solver === undefined ? undefined : readAddress(filter.solver),
+  const wanted = readFilter(filter)
+  for await (const balance of pagesOf((after) => reader.currentBalances({ ...wanted, limit: PAGE_ITEMS, after }))) {
+    yield encodeCurrentBalance({ ...balance, staleReason: balance.staleReason ?? stale.get(balance.chainId) ?? null })
   }
+}
+
+async function* balancesAt(
+  { records }: OpenBalances,
+  filter: SourceFilter,
+  time: Date,
+): AsyncGenerator<WirePastBalance> {
+  const wanted = { ...readFilter(filter), time, limit: PAGE_ITEMS }
+  for await (const past of pagesOf((after) => records.balancesAt({ ...wanted, after }))) yield encodePastBalance(past)
+}
+
+async function* pagesOf<Item>(read: (after: bigint | undefined) => Promise<Page<Item>>): AsyncGenerator<Item> {
   let after: bigint | undefined
   do {
-    const page = await reader.currentBalances({ ...wanted, limit: PAGE_ITEMS, after })
-    for (const balance of page.items) {
-      yield encodeCurrentBalance({
-        ...balance,
-        staleReason: balance.staleReason ?? stale.get(balance.chainId) ?? null,
-      })
-    }
+    const page = await read(after)
+    yield* page.items
     after = page.nextCursor ?? undefined
   } while (after !== undefined)
+}
+
+/** @throws UnknownPositionError */
+async function requireKnown({ reader }: OpenBalances, position: PositionName): Promise<void> {
+  if ((await reader.coverage(readPosition(position))) === null) throw unknownPosition()
 }
 
 /** Why balances of a chain may be out of date, for those of which nobody has stored a block lately. */
@@ -87,29 +120,19 @@ async function staleChains(reader: OpenBalances['reader']): Promise<ReadonlyMap<
 }
 
 async function* historyOf(
-  { reader }: OpenBalances,
+  opened: OpenBalances,
   name: PositionName,
-  range: SourceRange,
+  { from, to, fromBlock, toBlock }: SourceRange,
 ): AsyncGenerator<WireBalanceRecord> {
-  const { limit = Number.POSITIVE_INFINITY, from, to, fromBlock, toBlock } = range
-  const position = readPosition(name)
-  let left = limit
-  let beforeBlock: bigint | undefined
-  do {
-    const page = await reader.history({
-      position,
-      beforeBlock,
-      limit: Math.min(left, PAGE_ITEMS),
-      from,
-      to,
-      fromBlock: fromBlock === undefined ? undefined : BigInt(fromBlock),
-      toBlock: toBlock === undefined ? undefined : BigInt(toBlock),
-    })
-    if (page === null) throw unknownPosition()
-    yield* page.items.map(encodeBalanceRecord)
-    left -= page.items.length
-    beforeBlock = page.nextCursor ?? undefined
-  } while (beforeBlock !== undefined && left > 0)
+  await requireKnown(opened, name)
+  const range = {
+    position: readPosition(name),
+    from,
+    to,
+    fromBlock: fromBlock === undefined ? undefined : BigInt(fromBlock),
+    toBlock: toBlock === undefined ? undefined : BigInt(toBlock),
+  }
+  for await (const record of opened.records.streamHistory(range)) yield encodeBalanceRecord(record)
 }
 
 async function follow(opened: OpenBalances, listener: LiveListener): Promise<{ close(): Promise<void> }> {
@@ -119,6 +142,14 @@ async function follow(opened: OpenBalances, listener: LiveListener): Promise<{ c
   })
   listener.onLive()
   return followed
+}
+
+function readFilter({ chainId, token, solver }: SourceFilter): BalanceFilter {
+  return {
+    chainId: chainId === undefined ? undefined : BigInt(chainId),
+    token: token === undefined ? undefined : readToken(token),
+    solver: solver === undefined ? undefined : readAddress(solver),
+  }
 }
 
 function readPosition({ chainId, token, solver }: PositionName): Position {

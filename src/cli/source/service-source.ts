@@ -26,15 +26,26 @@ export function serviceSource(client: TidemarkClient, url: string): BalanceSourc
     removeToken: (chainId, token) => removal(client.removeToken(chainId, token, call)),
     balances: ({ chainId, token, solver }) =>
       client.balances({ chainId, tokenAddress: token, solverAddress: solver, limit: PAGE_ITEMS }, call),
-    history: (position, { limit = PAGE_ITEMS, ...range }) =>
-      knownPosition(client.history(position, { ...range, limit: Math.min(limit, PAGE_ITEMS) }, call)),
-    coverage: async (position) => {
+    history: (position, { limit, ...range }) =>
+      knownPosition(
+        limit === undefined
+          ? client.streamHistory(position, range, call)
+          : client.history(position, { ...range, limit: Math.min(limit, PAGE_ITEMS) }, call),
+      ),
+    balancesAt: ({ chainId, token, solver }, at) =>
+      client.balancesAt({ at, chainId, tokenAddress: token, solverAddress: solver, limit: PAGE_ITEMS }, call),
+    balanceAt: async (position, when) => {
+      const instant = 'block' in when ? { block: when.block } : { at: when.time }
       try {
-        return (await client.listCoverage(position, call)).items
+        return await ofKnown(client.getBalanceAt(position, instant, call))
       } catch (error) {
-        throw isCode(error, 'unknown_position') ? unknownPosition() : error
+        if (isCode(error, 'unknown_balance')) return null
+        throw error
       }
     },
+    stats: (position, bounds) => ofKnown(client.getBalanceStats(position, bounds, call)),
+    series: (position, points, bounds) => ofKnown(client.getBalanceSeries(position, { points, ...bounds }, call)),
+    coverage: async (position) => (await ofKnown(client.listCoverage(position, call))).items,
     live: async (listener) => follow(client, listener),
     close,
     [Symbol.asyncDispose]: close,
@@ -49,6 +60,14 @@ async function removal(request: Promise<void>): Promise<RemovalResult> {
     if (isCode(error, 'configured')) return 'configured'
     if (isCode(error, 'unknown_solver') || isCode(error, 'unknown_token')) return 'unknown'
     throw error
+  }
+}
+
+async function ofKnown<Answer>(request: Promise<Answer>): Promise<Answer> {
+  try {
+    return await request
+  } catch (error) {
+    throw isCode(error, 'unknown_position') ? unknownPosition() : error
   }
 }
 

@@ -51,11 +51,14 @@ function layOut<Row>(columns: readonly TableColumn<Row>[], rows: readonly Row[])
   return lines.map((line) => line.flatMap((piece, place) => (place === 0 ? [piece] : [span(gap), piece])))
 }
 
-/** Fills up on the right, so that what is then set flush right has its points in one place. */
+/** Fills numbers up on the right: what is then set flush right has its points in one place. */
 function alignPoints(spans: readonly Span[]): Span[] {
   const fractions = spans.map(({ text }) => fractionWidth(text))
   const widest = Math.max(0, ...fractions)
-  return spans.map(({ text, ink }, index) => span(text + ' '.repeat(widest - (fractions[index] ?? 0)), ink))
+  return spans.map(({ text, ink }, index) => {
+    const isNumber = /\d/.test(text)
+    return span(isNumber ? text + ' '.repeat(widest - (fractions[index] ?? 0)) : text, ink)
+  })
 }
 
 /** Columns from the decimal point on; words have none. */

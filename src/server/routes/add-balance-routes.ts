@@ -34,7 +34,7 @@ export function addBalanceRoutes(registrar: RouteRegistrar, manager: Balances): 
 
   registrar.add(listHistory, async ({ params, query }) => {
     const { cursor: beforeBlock, ...rest } = query
-    const page = await manager.reader.history({ position: params, beforeBlock, ...rest })
+    const page = await manager.records.history({ position: params, beforeBlock, ...rest })
     if (page === null) throw unknownPosition()
     return { items: page.items.map(encodeBalanceRecord), nextCursor: encodeCursor('history', page.nextCursor) }
   })

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 
 import type pg from 'pg'
 
@@ -23,20 +24,14 @@ import type { MoveMark } from './fence.js'
 import { moveTable, readArrived } from './move-table.js'
 import { openEnd, requireEmbedded } from './open-end.js'
 import type { TransferEnd } from './open-end.js'
+import { silenceTriggers, wakeTriggers } from './own-triggers.js'
 import { countRows, qualified, readSequences, readTables, setSequences } from './read-tables.js'
 import type { Table } from './read-tables.js'
 import { TransferMismatchError } from './transfer-errors.js'
+import type { TransferProgress } from './transfer-progress.js'
 import { ask, inTransaction } from './transfer-session.js'
 
 type SourceSettings = Pick<DatabaseSettings, 'databaseUrl' | 'dataDir'>
-
-export interface TransferProgress {
-  readonly step: 'copying' | 'checking'
-  readonly table: string
-  /** Rows. */
-  readonly done: bigint
-  readonly total: bigint
-}
 
 export interface MoveOptions {
   /** The PostgreSQL server, as `DATABASE_URL` would name it. */
@@ -185,6 +180,7 @@ async function takeUp(source: TransferEnd, target: TransferEnd, options: MoveOpt
     const tables = await readTables(target.session)
     await lockTables(target.session, tables)
     await requireEmpty(target.session, tables, target.called)
+    await silenceTriggers(target.session, tables)
     await beginMark(target.session, { ...begin, role: 'target', other: options.sourceName })
   })
   return { ...begin, resumed: leaving !== undefined, arrived: false }
@@ -215,7 +211,7 @@ async function sameTables(source: pg.Client, target: pg.Client): Promise<readonl
   const migrations = 'select version, name, sha256 from tidemark.migration order by version'
   const [made, wanted] = [await ask(target, { text: migrations }), await ask(source, { text: migrations })]
   const [tables, theirs] = [await readTables(source), await readTables(target)]
-  if (JSON.stringify([made, theirs]) === JSON.stringify([wanted, tables])) return tables
+  if (isDeepStrictEqual([made, theirs], [wanted, tables])) return tables
   throw new TransferMismatchError('expected both databases to have the same schema, got different ones', {
     hint: 'Give the move up with `tidemark move --undo`, and begin it again with an empty target.',
   })
@@ -282,6 +278,7 @@ async function finishTarget(source: pg.Client, target: pg.Client, tables: readon
   await inTransaction(target, async () => {
     await setSequences(target, sequences)
     await openFence(target)
+    await wakeTriggers(target, tables)
     await completeMark(target, 'target')
   })
 }
