@@ -88,6 +88,12 @@ beforeAll(async () => {
     const rows = await query<{ note: string }>("select note from tidemark.lease where name like 'chain:%'")
     return rows[0]?.note.includes('"state":"live"')
   })
+  // From here on nothing moves any more: answers can be compared.
+  const { number: finalized } = await headerAt(anvil.rpcUrl, 'finalized')
+  await until('the chain stands', async () => {
+    const { items } = await service.get<{ items: { finalized: string | null }[] }>('/api/chains')
+    return items[0]?.finalized === finalized.toString()
+  })
 })
 
 afterAll(async () => {
