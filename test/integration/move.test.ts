@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { backupDatabase, moveDatabase, restoreDatabase, undoMove } from '../../src/index.js'
 import type { MoveOptions, TransferProgress } from '../../src/index.js'
+import { examineDatabase } from '../../src/doctor/examine-database.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { migrate } from '../../src/storage/postgres/migrate.js'
@@ -61,6 +62,10 @@ describe('moving a database', () => {
     ).rejects.toMatchObject({ code: '25006', message: expect.stringContaining('was moved to the target') })
     await onDatabase(target.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     await expect(open(source)).rejects.toMatchObject({ code: 'database_moved' })
+    expect(await examineDatabase(settings())).toMatchObject({
+      level: 'problem',
+      text: expect.stringContaining('was moved to the target'),
+    })
     await open(target)
   })
 
@@ -167,19 +172,21 @@ describe('moving a database', () => {
   it('goes on after either server ended the connection', async () => {
     const before = await onDatabase(source.address, allRows)
     for (const side of [source, target]) {
-      let cut: Promise<unknown> | null = null
+      const cuts: Promise<unknown>[] = []
       const onProgress = (): void => {
-        cut ??= onDatabase(side.address, (client) =>
+        if (cuts.length > 0) return
+        const cut = onDatabase(side.address, (client) =>
           client.query(
             `select pg_terminate_backend(pid) from pg_stat_activity
              where datname = current_database() and application_name like 'tidemark-transfer%'`,
           ),
         )
+        cuts.push(cut)
       }
       await expect(moveDatabase(settings(), { ...options(), pagesAtOnce: 1, onProgress })).rejects.toMatchObject({
         code: 'database_unavailable',
       })
-      await cut
+      await Promise.all(cuts)
     }
     await moveDatabase(settings(), options())
     expect(await onDatabase(target.address, allRows)).toEqual(before)
