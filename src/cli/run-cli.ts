@@ -14,6 +14,11 @@ const examples = `
 Examples:
   $ tidemark demo                                   two local chains, busy wallets, a live table
   $ ETHEREUM_RPC_URL=https://… SOLVER_ADDRESSES=hot=0x… tidemark start
+  $ tidemark balance                                what every wallet holds; --at 24h: what it held a day ago
+  $ tidemark history base USDC hot --from 7d        every change of one wallet's token
+  $ tidemark stats base USDC hot                    lowest, highest, average, flow, and when it will be empty
+  $ tidemark watch                                  a table that stays up to date
+  $ tidemark solvers add 0x… --label hot            watch another wallet
   $ tidemark keys add trading-bot --scope write     a key for the API; its secret is shown once
   $ tidemark migrate                                create or update the database schema
   $ tidemark backfill --chain ethereum --from 2026-01-01
@@ -27,21 +32,9 @@ Exit codes: 0 ok, 1 unexpected, 2 usage or configuration, 3 a check failed, 4 pa
 /** Runs one command. Data goes to standard output, everything else to standard error. */
 export async function runCli(argv: readonly string[]): Promise<ExitCode> {
   let code: ExitCode = exitCodes.ok
-  const program = new Command('tidemark')
-    .description('What every hot wallet held, on every EVM chain, at every block.')
-    .version(readPackageVersion())
-    .addHelpText('after', examples)
-    .exitOverride()
-  const finish: Finish = (result) => {
+  const program = createProgram((result) => {
     code = result
-  }
-  addServiceCommands(program, finish)
-  addBalanceCommands(program, finish)
-  addWatchListCommands(program, finish)
-  addHistoryCommands(program, finish)
-  addKeyCommands(program, finish)
-  addTransferCommands(program, finish)
-
+  })
   try {
     await program.parseAsync([...argv])
     return code
@@ -53,6 +46,22 @@ export async function runCli(argv: readonly string[]): Promise<ExitCode> {
     console.error(describeFailure(error))
     return exitCodeOf(error)
   }
+}
+
+/** Every command. */
+export function createProgram(finish: Finish): Command {
+  const program = new Command('tidemark')
+    .description('What every hot wallet held, on every EVM chain, at every block.')
+    .version(readPackageVersion())
+    .addHelpText('after', examples)
+    .exitOverride()
+  addServiceCommands(program, finish)
+  addBalanceCommands(program, finish)
+  addWatchListCommands(program, finish)
+  addHistoryCommands(program, finish)
+  addKeyCommands(program, finish)
+  addTransferCommands(program, finish)
+  return program
 }
 
 function addServiceCommands(program: Command, finish: Finish): void {

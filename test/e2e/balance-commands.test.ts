@@ -201,7 +201,7 @@ describe('tidemark balance', () => {
       commands.map(async (args) => {
         const { out, told } = await alone.run(args)
         expect(out).not.toBe('')
-        expect(out + told).not.toMatch(/[\p{Cf}\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/u)
+        expect((out + told).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
       }),
     )
   })
@@ -278,8 +278,11 @@ describe('tidemark history', () => {
 
 describe('tidemark over time', () => {
   it('tells what each position held at a block or time, and what was not known by then as unknown', async () => {
-    const [block, earlier] = [first + 20n, first + 7n]
-    const { timestamp } = await headerAt(anvil.rpcUrl, earlier)
+    const block = first + 20n
+    const { timestamp } = await headerAt(anvil.rpcUrl, first + 7n)
+    // Blocks may share a time: the newest of them counts.
+    let earlier = first + 7n
+    while ((await headerAt(anvil.rpcUrl, earlier + 1n)).timestamp === timestamp) earlier += 1n
     for (const [at, then, chainNamed] of [
       [String(block), block, [chain]],
       [timestamp, earlier, []],

@@ -62,7 +62,7 @@ export class GatedDatabase {
       watchList: gate(storage.watchList, 'watchList'),
       reader: gate(storage.reader, 'reader'),
       records: storage.records,
-      coverage: storage.coverage,
+      recordContext: storage.recordContext,
       events: this.#gateEvents(owner, gate(storage.events, 'events')),
       consumers: gate(storage.consumers, 'consumers'),
       snapshots: gate(storage.snapshots, 'snapshots'),

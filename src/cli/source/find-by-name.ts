@@ -1,6 +1,7 @@
 import { findChainByName } from '../../config/find-chain.js'
 import { ConfigurationError, parseAddress, toChecksumAddress } from '../../index.js'
 import { plainText } from '../terminal/plain-text.js'
+import { quoted } from '../terminal/quoted.js'
 import type { SourceChain } from './balance-source.js'
 import type { Directory } from './directory.js'
 
@@ -131,11 +132,6 @@ function symbolsOf({ tokens }: Directory, chainId: string): string[] {
 
 function sameText(one: string, other: string): boolean {
   return one.trim().toLowerCase() === other.trim().toLowerCase()
-}
-
-/** What was given, as it may stand in a message. */
-export function quoted(text: string): string {
-  return JSON.stringify(plainText(text, NAME_COLUMNS))
 }
 
 function listed(words: string, names: readonly string[]): string {

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../index.js'
-import { quoted } from './find-by-name.js'
+import { quoted } from '../terminal/quoted.js'
 
 /** A moment as it comes from the command line. */
 export type When = { readonly block: string } | { readonly time: Date }
