@@ -56,7 +56,7 @@ export async function measureMongoDb(rows: number): Promise<MongoDbReads> {
 /** By plain inserts, as nothing is there yet: the guarded writes of the service look through all documents there. */
 async function copyAll(source: RecordSource, records: Collection<StoredDocument>, place: CopyPlace): Promise<void> {
   const { log, seq } = await source.place()
-  await place.begin(null, { target: 'bench', generation: 1n, log, seq })
+  await place.begin(null, { target: 'bench', generation: 1n, log, seq, mark: null })
   let after: RecordPlace | null = null
   do {
     const page: Awaited<ReturnType<RecordSource['recordsAfter']>> = await source.recordsAfter(after, BATCH)

@@ -85,7 +85,6 @@ export async function measureReads(ground: RecordsGround, records: RecordReader,
     await measure('statistics of the big position, between two times', asking, () =>
       records.stats({ position: big, ...between() }),
     ),
-<<<<<<< HEAD
     await measure('statistics of any position', asking, () => records.stats({ position: anyPosition() })),
     await measure('the big position, a year as 2,000 points', asking, () =>
       records.series({ position: big, points: 2000 }),
@@ -99,17 +98,6 @@ export async function measureReads(ground: RecordsGround, records: RecordReader,
     }),
     await measure(`portfolio of ${asking.portfolio.toLocaleString('en')} positions as of any time`, asking, () =>
       records.balancesAt({ time: anyTime(), limit: asking.portfolio, after: anyPage(random) }),
-=======
-    await measure('statistics of any position', () => records.stats({ position: anyPosition() })),
-    await measure('the big position, a year as 2,000 points', () => records.series({ position: big, points: 2000 })),
-    await measure('any position, a year as 500 points', () => records.series({ position: anyPosition(), points: 500 })),
-    // The first days are before some positions' first record.
-    await measure('one balance as of any block or time', async () => [
-      await records.balanceAt(anyPosition(), anyInstant()),
-    ]),
-    await measure('portfolio of 1,000 positions as of any time', () =>
-      records.balancesAt({ time: anyTime(), limit: PORTFOLIO, after: anyPage() }),
->>>>>>> wire
     ),
   ]
 }
