@@ -159,8 +159,8 @@ export class BalanceManager extends BalanceQueries {
       this.#settleStart()
     }
     this.#running.upkeep.start()
-    this.#running.mongodb?.start()
     this.#running.groups.start()
+    this.#running.mongodb?.start()
     for (const worker of this.#running.workers) worker.start()
     this.#logger.info({ chains: chains.length, solvers: solvers.length }, 'balance manager started')
   }
@@ -224,13 +224,14 @@ export class BalanceManager extends BalanceQueries {
 
   async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
     const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
-    const { recordSource: source, leases } = storage
+    const { recordSource: source, recordContext: context, leases } = storage
     if (mongodbUrl === null) {
       await source.forgetCopies()
       return null
     }
     const { clock } = this.#environment
-    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, leases, tailer, clock, logger: this.#logger })
+    const logger = this.#logger
+    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, context, leases, tailer, clock, logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */
@@ -279,7 +280,7 @@ export class BalanceManager extends BalanceQueries {
         followed: worker.followed,
         state: report.state,
         reason: report.reason,
-        head: report.head,
+        head: worker.followed === 'here' ? report.head : newestOf(report.head, stored?.processed?.number ?? null),
         processed: stored?.processed?.number ?? null,
         safe: stored?.finality.safe ?? null,
         finalized: stored?.finality.finalized ?? null,
@@ -426,7 +427,7 @@ export class BalanceManager extends BalanceQueries {
           chainId: worker.chain.chainId,
           followed: worker.followed,
           state: report.state,
-          head: report.head,
+          head: summary?.head ?? report.head,
           processed: summary?.processed ?? null,
           lagSeconds: summary?.lagSeconds ?? null,
           positions: report.positions,
@@ -503,6 +504,12 @@ function holderName(clock: Clock): string {
 
 function throwIfClosed(signal: AbortSignal): void {
   if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
+}
+
+/** What another process told of the head is a moment old, and may be older than what is stored. */
+function newestOf(head: bigint | null, processed: bigint | null): bigint | null {
+  if (head === null || processed === null) return head
+  return head > processed ? head : processed
 }
 
 function lagOf(timestamp: Date | undefined): number | null {

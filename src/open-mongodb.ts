@@ -3,13 +3,18 @@ import { randomUUID } from 'node:crypto'
 import type { EventTailer } from './events/event-tailer.js'
 import { LeaseKeeper } from './leases/lease-keeper.js'
 import type { LeaseStore } from './leases/lease-store.js'
+import type { RecordReader } from './ledger/record-reader.js'
 import type { Clock } from './model/clock.js'
 import type { Logger } from './model/logger.js'
 import type { RecordCopyHealth, RecordCopyMetrics } from './model/record-copy.js'
 import { CopyPlace } from './storage/mongodb/copy-place.js'
+import { CopyWatch } from './storage/mongodb/copy-watch.js'
 import { CopyStep } from './storage/mongodb/copy-step.js'
 import { MongoDbConsumer } from './storage/mongodb/mongodb-consumer.js'
 import { openMongoDb } from './storage/mongodb/mongodb-connection.js'
+import { MongoDbRecordReader } from './storage/mongodb/record-reader.js'
+import type { RecordContext } from './storage/mongodb/record-reader.js'
+import { RecordQueries } from './storage/mongodb/record-queries.js'
 import { RecordCarrier } from './storage/mongodb/record-carrier.js'
 import type { RecordSource } from './storage/mongodb/record-source.js'
 
@@ -23,6 +28,7 @@ export interface MongoDbOptions {
   readonly url: string
   readonly batchSize?: number | undefined
   readonly source: RecordSource
+  readonly context: RecordContext
   readonly leases: LeaseStore
   readonly tailer: EventTailer
   readonly clock: Clock
@@ -31,6 +37,8 @@ export interface MongoDbOptions {
 
 /** The copy of the records in MongoDB: kept up in the background, whatever becomes of MongoDB. */
 export interface MongoDbCopy {
+  /** Balances over time out of the copy. */
+  readonly records: RecordReader
   start(): void
   health(): Promise<RecordCopyHealth>
   metrics(): Promise<RecordCopyMetrics>
@@ -43,7 +51,7 @@ export interface MongoDbCopy {
  * @throws {ConfigurationError} when the driver is not installed, or the address is none
  */
 export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbCopy> {
-  const { url, batchSize = DEFAULT_BATCH_SIZE, source, leases, tailer, clock } = options
+  const { url, batchSize = DEFAULT_BATCH_SIZE, source, context, leases, tailer, clock } = options
   const logger = options.logger.child({ component: 'mongodb' })
   const connection = await openMongoDb({ url }, logger)
   const { records } = connection
@@ -51,7 +59,16 @@ export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbC
   const carrier = new RecordCarrier({ source, records, place, clock, batchSize })
   const step = new CopyStep({ source, records, place, carrier, clock, logger })
   let isHolder = false
-  const consumer = new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork: () => isHolder })
+  const consumer = new MongoDbConsumer({
+    connect: () => connection.connect(),
+    source,
+    place,
+    step,
+    carrier,
+    clock,
+    logger,
+    mayWork: () => isHolder,
+  })
   const keeper = new LeaseKeeper({
     name: LEASE_NAME,
     holder: `${process.pid}-${randomUUID()}`,
@@ -76,6 +93,11 @@ export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbC
     return { state, reason, lagEvents, lagSeconds }
   }
   return {
+    records: new MongoDbRecordReader({
+      ...context,
+      queries: new RecordQueries(records),
+      watch: new CopyWatch({ place, source: context.source }),
+    }),
     start() {
       keeper.start()
       consumer.start()

@@ -49,7 +49,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'bind-history-source.ts': { may: ['model', 'chain', 'ledger'] },
   'history-keeper.ts': { may: ['model', 'config', 'chain', 'ledger', 'bind-history-source.ts'] },
   'open-api-keys.ts': { may: ['model', 'access', 'config', 'storage'] },
-  'open-mongodb.ts': { may: ['model', 'events', 'leases', 'storage'] },
+  'open-mongodb.ts': { may: ['model', 'events', 'leases', 'ledger', 'storage'] },
   'open-history.ts': { may: ['model', 'config', 'chain', 'ledger', 'storage', 'history-keeper.ts'] },
   'chain-follower.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'chain-follower.ts'] },

@@ -6,7 +6,11 @@ import { TidemarkError, messageOf } from '../model/errors.js'
 import { silentLogger } from '../model/logger.js'
 import { connectDatabase } from '../storage/postgres/connect-database.js'
 import { readMigrations, readVersion } from '../storage/postgres/migrate.js'
+import { refuseMoved } from '../storage/postgres/transfer/fence.js'
 import type { Finding } from './finding.js'
+
+/** The questions asked here are answered at once. */
+const ANSWER_MS = 10_000
 
 type Examined = Pick<Config, 'databaseUrl' | 'dataDir'>
 
@@ -25,6 +29,8 @@ export async function examineDatabase({ databaseUrl, dataDir }: Examined): Promi
   try {
     const connection = await connectDatabase({ databaseUrl, dataDir }, silentLogger)
     try {
+      const session = await connection.database.dedicatedClient(ANSWER_MS)
+      await refuseMoved(session)
       const stands = await readVersion(connection.database)
       const known = (await readMigrations()).length
       return schemaFinding(subject, stands, known)

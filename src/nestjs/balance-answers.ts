@@ -5,7 +5,9 @@ import type {
   CurrentBalance as LedgerBalance,
   Finality,
   BalanceRecord as LedgerRecord,
+  BalanceTotal as LedgerTotal,
   Hash,
+  PastBalance as LedgerPastBalance,
   Token,
   TokenMetadata,
   WatchedSolver,
@@ -57,6 +59,35 @@ export interface CurrentBalance extends BalanceRecord {
   readonly staleReason: string | null
 }
 
+/** What a position held at a block or time. */
+export interface PastBalance extends TokenFields {
+  readonly chainId: bigint
+  readonly tokenAddress: Token
+  readonly solverAddress: Address
+  readonly balance: bigint
+  /** The exact amount in whole tokens, or in the smallest unit where the decimals are unknown. */
+  readonly formatted: string
+  /** `unseen`: it is the last balance known before, and may have changed since. */
+  readonly certainty: LedgerPastBalance['certainty']
+  /** The record that tells so: the newest one at or before. */
+  readonly blockNumber: bigint
+  readonly blockHash: Hash
+  readonly timestamp: Date
+}
+
+/** Newest balances of one token of a chain, summed up over all, or one, of the wallets. */
+export interface BalanceTotal extends TokenFields {
+  readonly chainId: bigint
+  readonly tokenAddress: Token
+  /** Null when the sum is over all wallets. */
+  readonly solverAddress: Address | null
+  readonly balance: bigint
+  readonly formatted: string
+  readonly positions: number
+  /** Positions of the sum whose balance is not up to date. */
+  readonly stale: number
+}
+
 /** A token that is watched on a chain. */
 export interface MonitoredToken extends TokenFields {
   readonly chainId: bigint
@@ -106,6 +137,38 @@ export function toCurrentBalance(balance: LedgerBalance): CurrentBalance {
     finality: balance.finality,
     stale: balance.staleReason !== null,
     staleReason: balance.staleReason,
+  }
+}
+
+/** @internal */
+export function toPastBalance(past: LedgerPastBalance): PastBalance {
+  const { chainId, balance, certainty, blockNumber, blockHash, timestamp } = past
+  return {
+    chainId,
+    tokenAddress: formatToken(past.token),
+    solverAddress: toChecksumAddress(past.solver),
+    balance,
+    formatted: formatAmount(balance, past.decimals),
+    certainty,
+    blockNumber,
+    blockHash,
+    timestamp,
+    ...toTokenFields(past),
+  }
+}
+
+/** @internal */
+export function toBalanceTotal(total: LedgerTotal): BalanceTotal {
+  const { chainId, solver, balance, positions, stale } = total
+  return {
+    chainId,
+    tokenAddress: formatToken(total.token),
+    solverAddress: solver === null ? null : toChecksumAddress(solver),
+    balance,
+    formatted: formatAmount(balance, total.decimals),
+    positions,
+    stale,
+    ...toTokenFields(total),
   }
 }
 

@@ -12,9 +12,35 @@ import type { HttpAdapterHost } from '@nestjs/core'
 import type { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter'
 
 import { BalanceManager, ConfigurationError } from '../index.js'
-import type { ChainSummary, Health, RemovalResult } from '../index.js'
-import { toBalanceRecord, toCurrentBalance, toMonitoredSolver, toMonitoredToken } from './balance-answers.js'
-import type { BalanceRecord, CurrentBalance, MonitoredSolver, MonitoredToken } from './balance-answers.js'
+import type {
+  BalanceSeries,
+  BalanceStats,
+  BalancesAtOptions,
+  ChainSummary,
+  Health,
+  HistoryBounds,
+  Page,
+  RemovalResult,
+  SeriesOptions,
+  TimeRange,
+  TotalsOptions,
+} from '../index.js'
+import {
+  toBalanceRecord,
+  toBalanceTotal,
+  toCurrentBalance,
+  toMonitoredSolver,
+  toMonitoredToken,
+  toPastBalance,
+} from './balance-answers.js'
+import type {
+  BalanceRecord,
+  BalanceTotal,
+  CurrentBalance,
+  MonitoredSolver,
+  MonitoredToken,
+  PastBalance,
+} from './balance-answers.js'
 import { EventForwarder } from './event-forwarder.js'
 import type { ModuleSettings } from './module-options.js'
 
@@ -119,6 +145,70 @@ export class BalanceManagerService
     await this.#start()
     const records = await this.manager.getBalanceHistory(chainId, tokenAddress, solverAddress, limit)
     return records.map(toBalanceRecord)
+  }
+
+  /** Records of a position, newest first, however many there are: a few hundred at a time are in memory. */
+  async *streamBalanceHistory(
+    chainId: bigint,
+    tokenAddress: string,
+    solverAddress: string,
+    range: HistoryBounds = {},
+  ): AsyncGenerator<BalanceRecord> {
+    await this.#start()
+    const records = this.manager.streamBalanceHistory(chainId, tokenAddress, solverAddress, range)
+    for await (const record of records) yield toBalanceRecord(record)
+  }
+
+  /**
+   * What a position did between two times, exact; null when it was never watched.
+   *
+   * @param range inclusive; from the first record to the newest processed block unless told
+   */
+  async getBalanceStats(
+    chainId: bigint,
+    tokenAddress: string,
+    solverAddress: string,
+    range: TimeRange = {},
+  ): Promise<BalanceStats | null> {
+    await this.#start()
+    return this.manager.getBalanceStats(chainId, tokenAddress, solverAddress, range)
+  }
+
+  /** A position's balance over time, in at most so many buckets; null when it was never watched. */
+  async getBalanceSeries(
+    chainId: bigint,
+    tokenAddress: string,
+    solverAddress: string,
+    options: SeriesOptions,
+  ): Promise<BalanceSeries | null> {
+    await this.#start()
+    return this.manager.getBalanceSeries(chainId, tokenAddress, solverAddress, options)
+  }
+
+  /** What a position held at a block, or at a time; null when nothing is known of it by then. */
+  async getBalanceAt(
+    chainId: bigint,
+    tokenAddress: string,
+    solverAddress: string,
+    instant: { readonly block: bigint } | { readonly time: Date },
+  ): Promise<PastBalance | null> {
+    await this.#start()
+    const past = await this.manager.getBalanceAt(chainId, tokenAddress, solverAddress, instant)
+    return past === null ? null : toPastBalance(past)
+  }
+
+  /** What every position held at one time, page by page. */
+  async getBalancesAt(options: BalancesAtOptions): Promise<Page<PastBalance>> {
+    await this.#start()
+    const { items, nextCursor } = await this.manager.getBalancesAt(options)
+    return { items: items.map(toPastBalance), nextCursor }
+  }
+
+  /** Newest balances summed up by token and chain, page by page. */
+  async getBalanceTotals(options: TotalsOptions): Promise<Page<BalanceTotal>> {
+    await this.#start()
+    const { items, nextCursor } = await this.manager.getBalanceTotals(options)
+    return { items: items.map(toBalanceTotal), nextCursor }
   }
 
   /** Watches a wallet on every chain, from the next block on; kept across restarts. */

@@ -21,3 +21,16 @@ export type {
   TokenChangedEvent,
   WatchListChangedEvent,
 } from './balance-events.js'
+export type {
+  BalanceSeries,
+  BalanceStats,
+  BalancesAtOptions,
+  ChainSummary,
+  Health,
+  HistoryBounds,
+  Page,
+  RemovalResult,
+  SeriesOptions,
+  TimeRange,
+  TotalsOptions,
+} from '../index.js'

@@ -98,6 +98,8 @@ export const historyCommit = (
 })
 
 export interface StoreFixture {
+  /** For `DATABASE_URL`. */
+  readonly url: string
   readonly database: Database
   readonly store: PostgresLedgerStore
   readonly reader: PostgresBalanceReader
@@ -128,6 +130,7 @@ export async function openStore(): Promise<StoreFixture> {
   const positions = await store.loadPositions(chainId)
   const idOf = (wanted: string): bigint => positions.find((position) => position.token === wanted)?.id ?? -1n
   return {
+    url: testDatabase.url,
     database,
     store,
     reader: new PostgresBalanceReader(database),

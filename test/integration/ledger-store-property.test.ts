@@ -6,9 +6,22 @@ import type { CoverageKind } from '../../src/model/chain-event.js'
 import type { BlockHeader } from '../../src/model/block.js'
 import { HistoryContradictionError } from '../../src/ledger/ledger-store.js'
 import type { HistoryRow, StoredPosition } from '../../src/ledger/ledger-store.js'
+import { blockTime } from '../../src/model/block.js'
 import { positionKey } from '../../src/model/position.js'
+import { PostgresRecordReader } from '../../src/storage/postgres/record-reader.js'
 import { longTimeoutMs, times } from '../support/long.js'
-import { blockCommit, chainId, header, historyCommit, openStore, row, spanCommit } from './ledger-store-fixture.js'
+import { naiveSeries, naiveStats } from '../support/naive-statistics.js'
+import { storedHistory } from '../support/stored-history.js'
+import {
+  blockCommit,
+  chainId,
+  header,
+  historyCommit,
+  openStore,
+  row,
+  solver,
+  spanCommit,
+} from './ledger-store-fixture.js'
 import type { StoreFixture } from './ledger-store-fixture.js'
 
 type Step =
@@ -61,7 +74,12 @@ class Model {
     const parent = this.at(this.cursor).header
     this.cursor += 1
     const next = header(BigInt(this.cursor), (this.#branch % 16).toString(16))
-    this.truth.set(this.cursor, { balance: BigInt(value), header: { ...next, parentHash: parent.hash } })
+    // Blocks of another branch have other times, too.
+    const timestampSeconds = next.timestampSeconds + (this.#branch % 3)
+    this.truth.set(this.cursor, {
+      balance: BigInt(value),
+      header: { ...next, parentHash: parent.hash, timestampSeconds },
+    })
   }
 
   cutTo(number: number): void {
@@ -223,6 +241,22 @@ async function check(fixture: StoreFixture, model: Model): Promise<void> {
   expect(order(painted)).toEqual(order(model.seen))
 }
 
+/** What is answered over time is what the records and the coverage say that stand now, with times of these blocks. */
+async function checkAnswers(fixture: StoreFixture, model: Model): Promise<void> {
+  const history = await storedHistory(fixture.database, fixture.native)
+  for (const { from, to, fromTime, toTime } of history.rows) {
+    const timeOf = (number: bigint): Date => blockTime(model.at(Number(number)).header)
+    if (fromTime !== null) expect([from, fromTime]).toEqual([from, timeOf(from)])
+    if (to !== null && toTime !== null) expect([to, toTime]).toEqual([to, timeOf(to)])
+  }
+  const reader = new PostgresRecordReader(fixture.database)
+  const asked = { position: { chainId, token: 'native' as const, solver } }
+  const range = { from: blockTime(model.at(Math.max(0, model.cursor - 6)).header) }
+  expect(await reader.stats(asked)).toEqual(naiveStats(history, {}))
+  expect(await reader.stats({ ...asked, ...range })).toEqual(naiveStats(history, range))
+  expect(await reader.series({ ...asked, ...range, points: 9 })).toEqual(naiveSeries(history, range, 10_000))
+}
+
 it(
   'keeps records linked and exact blocks right through any blocks, spans, rollbacks and rewritings',
   async () => {
@@ -234,7 +268,9 @@ it(
           for (const next of steps) {
             await take(fixture, model, next)
             await check(fixture, model)
+            if (next.kind === 'rollback' || next.kind === 'history') await checkAnswers(fixture, model)
           }
+          await checkAnswers(fixture, model)
         } finally {
           await fixture.close()
         }

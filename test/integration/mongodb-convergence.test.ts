@@ -53,7 +53,7 @@ describeOnMongoDb('records in MongoDB come to those of PostgreSQL', {}, (engine)
   async function replayFromStart(copier: Copier): Promise<void> {
     const { log } = await copier.source.place()
     await makeIndexes(copier.connection.records)
-    await copier.place.begin(null, { target: 'replay', generation: 1n, log, seq: 0n })
+    await copier.place.begin(null, { target: 'replay', generation: 1n, log, seq: 0n, mark: null })
     const place = await copier.place.read()
     if (place === null) throw new Error('the place was stored')
     await copier.place.finish(place)

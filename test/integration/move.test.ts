@@ -1,11 +1,18 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { moveDatabase, undoMove } from '../../src/index.js'
+import { backupDatabase, moveDatabase, restoreDatabase, undoMove } from '../../src/index.js'
 import type { MoveOptions, TransferProgress } from '../../src/index.js'
+import { examineDatabase } from '../../src/doctor/examine-database.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { migrate } from '../../src/storage/postgres/migrate.js'
+import { longTimeoutMs, times } from '../support/long.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
 import { allRows, fill, onDatabase, tableNames } from './filled-database.js'
@@ -26,13 +33,13 @@ describe('moving a database', () => {
   const settings = (): { databaseUrl: string; dataDir: string } => ({ databaseUrl: source.url, dataDir: '' })
   const options = (): MoveOptions => ({ to: target.url, sourceName: 'the source', targetName: 'the target' })
 
-  /** Moves a few rows at a time, and stops when progress was told so many times. */
-  const stopAfter = (calls: number): Promise<unknown> => {
+  /** Moves a few rows at a time, and stops when a table has been told of so many times. */
+  const stopIn = (table: string, times: number = 1): Promise<unknown> => {
     const stop = new AbortController()
     let told = 0
-    const onProgress = (): void => {
-      told += 1
-      if (told === calls) stop.abort(new Error('stopped by the test'))
+    const onProgress = (progress: TransferProgress): void => {
+      if (progress.table === table && progress.step === 'copying') told += 1
+      if (told === times) stop.abort(new Error('stopped by the test'))
     }
     return moveDatabase(settings(), { ...options(), pagesAtOnce: 2, onProgress, signal: stop.signal })
   }
@@ -56,6 +63,10 @@ describe('moving a database', () => {
     ).rejects.toMatchObject({ code: '25006', message: expect.stringContaining('was moved to the target') })
     await onDatabase(target.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     await expect(open(source)).rejects.toMatchObject({ code: 'database_moved' })
+    expect(await examineDatabase(settings())).toMatchObject({
+      level: 'problem',
+      text: expect.stringContaining('was moved to the target'),
+    })
     await open(target)
   })
 
@@ -72,8 +83,9 @@ describe('moving a database', () => {
 
   it('goes on after it was stopped between pieces, and nothing is doubled', async () => {
     const before = await onDatabase(source.address, allRows)
-    for (const calls of [1, 7, 20]) {
-      await expect(stopAfter(calls)).rejects.toThrow('stopped by the test')
+    const stops = [['chain'], ['event', 2], ['balance_record', 3], ['balance_record', 3]] as const
+    for (const [table, times] of stops) {
+      await expect(stopIn(table, times)).rejects.toThrow('stopped by the test')
       await expect(open(target)).rejects.toMatchObject({ code: 'database_moved' })
       await expect(
         onDatabase(target.address, (client) => client.query(`delete from tidemark.chain`)),
@@ -104,7 +116,7 @@ describe('moving a database', () => {
     const third = await createTestDatabase()
     try {
       await onDatabase(third.address, (client) => fill(client, 10))
-      await expect(stopAfter(3)).rejects.toThrow('stopped by the test')
+      await expect(stopIn('chain', 2)).rejects.toThrow('stopped by the test')
       await expect(moveDatabase({ ...settings(), databaseUrl: third.url }, options())).rejects.toMatchObject({
         code: 'database_moved',
       })
@@ -115,7 +127,7 @@ describe('moving a database', () => {
   })
 
   it('begins again in a target that it half filled, after the move was undone and the source went on', async () => {
-    await expect(stopAfter(20)).rejects.toThrow('stopped by the test')
+    await expect(stopIn('position', 2)).rejects.toThrow('stopped by the test')
     await undoMove(settings(), 'the source')
     await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     const before = await onDatabase(source.address, allRows)
@@ -124,7 +136,7 @@ describe('moving a database', () => {
   })
 
   it('tells when the target does not hold what the source does, and keeps it closed', async () => {
-    await expect(stopAfter(20)).rejects.toThrow('stopped by the test')
+    await expect(stopIn('position', 2)).rejects.toThrow('stopped by the test')
     await onDatabase(target.address, async (client) => {
       await client.query(`select set_config('tidemark_move.mover', move_id::text, false) from tidemark_move.mark`)
       await client.query(`update tidemark.chain set rewrites = 99 where chain_id = 1`)
@@ -150,6 +162,76 @@ describe('moving a database', () => {
     await open(source)
   })
 
+  it('only tells the source when it died after the target was complete', async () => {
+    const { moveId } = await moveDatabase(settings(), options())
+    await onDatabase(source.address, (client) => client.query('update tidemark_move.mark set completed_at = null'))
+    await onDatabase(target.address, (client) => client.query(`update tidemark.chain set name = 'went on'`))
+    expect(await moveDatabase(settings(), options())).toMatchObject({ moveId, resumed: true, tables: [] })
+    await expect(open(source)).rejects.toThrow('was moved to')
+    await open(target)
+  })
+
+  it('goes on after either server ended the connection, at any moment', async () => {
+    const before = await onDatabase(source.address, allRows)
+    const ends = [source, target, source, target, target, target]
+    for (const [round, side] of ends.entries()) {
+      const cuts: Promise<unknown>[] = []
+      const onProgress = ({ table }: TransferProgress): void => {
+        if (cuts.length === 0 && table === 'balance_record') cuts.push(cutTransfers(side, round))
+      }
+      await expect(moveDatabase(settings(), { ...options(), pagesAtOnce: 1, onProgress })).rejects.toMatchObject({
+        code: 'database_unavailable',
+      })
+      await Promise.all(cuts)
+    }
+    await moveDatabase(settings(), options())
+    expect(await onDatabase(target.address, allRows)).toEqual(before)
+  })
+
+  it('needs no more rights on the target than its owner has', async () => {
+    const role = `${target.name}_owner`
+    await onDatabase(target.address, async (client) => {
+      await client.query(`create role ${role} login`)
+      await client.query(`alter database ${target.name} owner to ${role}`)
+    })
+    const to = target.url.replace(target.address.user, role)
+    const before = await onDatabase(source.address, allRows)
+    await moveDatabase(settings(), { ...options(), to })
+    expect(await onDatabase(to, allRows)).toEqual(before)
+  })
+
+  it.runIf(times(0, 1) === 1)('takes no more memory for a million records', { timeout: longTimeoutMs }, async () => {
+    const third = await createTestDatabase({ empty: true })
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-test-'))
+    try {
+      await onDatabase(source.address, (client) =>
+        client.query(`
+          insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance, transaction_hashes)
+          select 1 + n % 3, n, decode(md5(n::text) || md5('x' || n), 'hex'), timestamptz '2026-01-01' + n * interval '12 s',
+                 n * 10::numeric ^ 60, array[decode(md5('y' || n) || md5('z' || n), 'hex')]
+          from generate_series(1000, 1000999) as n`),
+      )
+      const before = process.memoryUsage().rss
+      let most = before
+      const onProgress = (): void => void (most = Math.max(most, process.memoryUsage().rss))
+      const report = await moveDatabase(settings(), { ...options(), onProgress })
+      expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(1_000_800n)
+      const { file } = await backupDatabase({ databaseUrl: target.url, dataDir: '' }, { to: folder, onProgress })
+      await restoreDatabase(
+        { databaseUrl: third.url, dataDir: '' },
+        { from: file, targetName: 'the third', onProgress },
+      )
+      const [rows] = (
+        await onDatabase(third.address, (client) => client.query('select count(*) from tidemark.balance_record'))
+      ).rows
+      expect(rows).toEqual({ count: '1000800' })
+      expect((most - before) / 1e6).toBeLessThan(150)
+    } finally {
+      await third.drop()
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
   it('lets new rows get ids that no row of the source had', async () => {
     await moveDatabase(settings(), options())
     const next = await onDatabase(target.address, (client) =>
@@ -168,6 +250,16 @@ async function open(database: TestDatabase): Promise<void> {
   } finally {
     await connection.close()
   }
+}
+
+async function cutTransfers(database: TestDatabase, afterMs: number): Promise<void> {
+  await onDatabase(database.address, async (client) => {
+    await sleep(afterMs)
+    await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name like 'tidemark-transfer%'`,
+    )
+  })
 }
 
 async function readLog(client: pg.Client): Promise<string | undefined> {

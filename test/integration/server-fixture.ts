@@ -94,6 +94,7 @@ export interface ServiceOptions {
   readonly solvers?: readonly { readonly address: `0x${string}`; readonly label: string | null }[]
   readonly logger?: Logger
   readonly connectionsMax?: number
+  readonly mongodb?: { readonly mongodbUrl: string; readonly mongodbBatchSize?: number }
   readonly retention?: { readonly snapshotRetentionDays: number; readonly eventRetentionDays: number }
   /** Stands between the server and the manager. */
   readonly wrap?: (manager: BalanceManager) => BalanceManager
@@ -121,6 +122,7 @@ export async function startService(
       databaseUrl: database.url,
       dataDir: tmpdir(),
       ...options.retention,
+      ...options.mongodb,
     },
     logger,
   })

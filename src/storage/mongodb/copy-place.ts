@@ -39,6 +39,7 @@ export interface NewCopy {
   readonly generation: bigint
   readonly log: string
   readonly seq: bigint
+  readonly mark: string | null
 }
 
 /** The place of the copy, in MongoDB itself, so that it goes where the records go. */
@@ -60,14 +61,14 @@ export class CopyPlace {
    * @param before what was read; null when there was nothing
    * @returns false when somebody else was quicker
    */
-  async begin(before: PlaceDocument | null, { target, generation, log, seq }: NewCopy): Promise<boolean> {
+  async begin(before: PlaceDocument | null, { target, generation, log, seq, mark }: NewCopy): Promise<boolean> {
     const place: PlaceDocument = {
       _id: PLACE_ID,
       target,
       generation,
       log,
       seq,
-      mark: null,
+      mark,
       copying: { positionId: 0n, blockNumber: 0n, copied: 0n, sweptTo: null },
       changedAt: new Date(),
     }

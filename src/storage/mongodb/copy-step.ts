@@ -6,9 +6,9 @@ import type { Clock } from '../../model/clock.js'
 import type { Logger } from '../../model/logger.js'
 import type { CopyPlace, CopyProgress, PlaceDocument } from './copy-place.js'
 import { gatherChanges } from './gather-changes.js'
-import { MongoDbForeignError, asMongoDbError } from './mongodb-errors.js'
+import { MongoDbForeignError } from './mongodb-errors.js'
+import { OutdatedCopyError } from './record-carrier.js'
 import type { CheckPlace, RecordCarrier } from './record-carrier.js'
-import { generationOf } from './record-document.js'
 import type { StoredDocument } from './record-document.js'
 import { hasIndexes, makeIndexes } from './record-indexes.js'
 import type { RecordSource } from './record-source.js'
@@ -57,6 +57,15 @@ export class CopyStep {
   }
 
   async take(place: PlaceDocument | null): Promise<StepResult> {
+    try {
+      return await this.#take(place)
+    } catch (error) {
+      if (!(error instanceof OutdatedCopyError)) throw error
+      return this.#beginAt(place, 'documents of an earlier copy are there', error.generation)
+    }
+  }
+
+  async #take(place: PlaceDocument | null): Promise<StepResult> {
     if (place === null) return this.#beginAt(null, 'nothing was copied to it yet')
     if (this.#isDue(this.#lookedAtMs, LOOK_MS)) {
       if (!(await hasIndexes(this.#options.records)))
@@ -77,15 +86,17 @@ export class CopyStep {
   }
 
   /** Copies all records anew, from the log's newest event on. */
-  async #beginAt(before: PlaceDocument | null, reason: string): Promise<StepResult> {
+  async #beginAt(before: PlaceDocument | null, reason: string, above = 0n): Promise<StepResult> {
     const { source, records, place, logger } = this.#options
     await makeIndexes(records)
     this.#lookedAtMs = this.#nowMs()
     const target = before?.target ?? randomUUID()
     // Before anything is copied, so that none of the events from then on is deleted.
     const { log, seq } = await source.register(target)
-    const generation = before?.generation ?? (await highestGeneration(records))
-    const begun = await place.begin(before, { target, generation: generation + 1n, log, seq })
+    const last = before?.generation ?? 0n
+    const generation = (last > above ? last : above) + 1n
+    const { markAfter: mark } = await source.eventsAfter(seq, 1)
+    const begun = await place.begin(before, { target, generation, log, seq, mark })
     if (begun) logger.info({ reason, seq: seq.toString() }, 'all records are copied to MongoDB')
     return 'more'
   }
@@ -179,19 +190,5 @@ export class CopyStep {
 
   #nowMs(): number {
     return this.#options.clock.monotonicMs()
-  }
-}
-
-/** Of what a copy before left behind, should its place be gone and its records not. */
-async function highestGeneration(records: Collection<StoredDocument>): Promise<bigint> {
-  try {
-    const newest = await records
-      .find({ version: { $exists: true } }, { projection: { version: 1 } })
-      .sort({ version: -1 })
-      .limit(1)
-      .toArray()
-    return newest[0] === undefined ? 0n : generationOf(newest[0].version)
-  } catch (error) {
-    throw asMongoDbError(error)
   }
 }

@@ -22,7 +22,9 @@ export class MongoDbBehindError extends RetryableError {
 
 export interface CopyWatchParts {
   readonly place: Pick<CopyPlace, 'read'>
-  readonly source: Pick<RecordSource, 'eventsAfter'>
+  readonly source: Pick<RecordSource, 'place' | 'eventsAfter'>
+  /** How long to wait for the copy; two seconds unless told. */
+  readonly waitMs?: number
 }
 
 /**
@@ -40,14 +42,19 @@ export class CopyWatch {
   /**
    * Resolves when everything that is committed of these positions by now is in MongoDB.
    *
-   * @throws {MongoDbBehindError} when it is not within two seconds
+   * @throws {MongoDbBehindError} when it is not within the time
    * @throws {MongoDbUnavailableError} when MongoDB does not say
    */
   async caughtUp(positions: ReadonlySet<string>): Promise<void> {
-    const deadline = Date.now() + CATCH_UP_WAIT_MS
+    const deadline = Date.now() + (this.#parts.waitMs ?? CATCH_UP_WAIT_MS)
+    // What comes later is not waited for, or a position that always changes would never be answered for.
+    const wanted = await this.#parts.source.place()
+    let place: PlaceDocument | null = null
     for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
-      const place = await this.#readWithin(deadline - Date.now())
-      if (place !== null && place.copying === null && !(await this.#isPending(place, positions))) return
+      const found = await this.#readWithin(deadline - Date.now())
+      if (found === 'silent') throw pollMs === FIRST_POLL_MS ? silent() : behind(place)
+      place = found
+      if (place !== null && place.copying === null && !(await this.#lacks(place, wanted, positions))) return
       if (Date.now() + pollMs >= deadline) throw behind(place)
       await sleep(pollMs)
     }
@@ -55,47 +62,49 @@ export class CopyWatch {
 
   /** Whether records of these positions were taken back, or written anew, after a place in the log. */
   rewrittenAfter(place: LogPlace, positions: ReadonlySet<string>): Promise<boolean> {
-    return this.#hasAfter(place, (event) => rewrites(event, positions))
+    return this.#hasAfter(place, null, (event) => rewrites(event, positions))
   }
 
-  async #isPending(place: PlaceDocument, positions: ReadonlySet<string>): Promise<boolean> {
-    return this.#hasAfter(place, (event) => concerns(event, positions), PENDING_MAX)
+  async #lacks(place: PlaceDocument, wanted: LogPlace, positions: ReadonlySet<string>): Promise<boolean> {
+    if (place.log !== wanted.log) return true
+    if (place.seq >= wanted.seq) return false
+    if (wanted.seq - place.seq > PENDING_MAX) return true
+    return this.#hasAfter(place, wanted.seq, (event) => concerns(event, positions))
   }
 
-  /** True also when the events cannot be told, or are more than so many. */
+  /** True also when the events cannot be told. `upTo` null: up to the newest one. */
   async #hasAfter(
     { log, seq }: LogPlace,
+    upTo: bigint | null,
     matches: (event: RecordEvent) => boolean,
-    eventsMax?: bigint,
   ): Promise<boolean> {
     for (let after = seq; ;) {
-      const found = await this.#parts.source.eventsAfter(after, EVENTS_AT_ONCE)
+      const left = upTo === null ? EVENTS_AT_ONCE : Math.min(EVENTS_AT_ONCE, Number(upTo - after))
+      const found = await this.#parts.source.eventsAfter(after, left)
       if (found.log !== log || found.seq < after || found.expired) return true
-      if (eventsMax !== undefined && found.seq - seq > eventsMax) return true
       if (found.events.some(matches)) return true
-      if (found.upto >= found.seq) return false
+      if (found.upto >= (upTo ?? found.seq)) return false
       after = found.upto
     }
   }
 
   /** However many wait, one asks. */
-  async #readWithin(timeoutMs: number): Promise<PlaceDocument | null> {
+  async #readWithin(timeoutMs: number): Promise<PlaceDocument | null | 'silent'> {
     this.#reading ??= this.#parts.place.read().finally(() => (this.#reading = null))
     const answered = new AbortController()
-    const late = sleep(Math.max(0, timeoutMs), null, { signal: answered.signal }).then(
-      () => {
-        throw new MongoDbUnavailableError(`expected an answer of MongoDB within ${CATCH_UP_WAIT_MS} ms, got none`, {
-          trouble: 'silent',
-        })
-      },
-      () => null,
-    )
+    const late = sleep(Math.max(0, timeoutMs), 'silent' as const, { signal: answered.signal }).catch(() => null)
     try {
       return await Promise.race([this.#reading, late])
     } finally {
       answered.abort()
     }
   }
+}
+
+function silent(): MongoDbUnavailableError {
+  return new MongoDbUnavailableError('expected MongoDB to say how far its records are, got no answer in time', {
+    trouble: 'silent',
+  })
 }
 
 function behind(place: PlaceDocument | null): MongoDbBehindError {

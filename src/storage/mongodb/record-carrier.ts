@@ -6,7 +6,15 @@ import { RetryableError } from '../../model/errors.js'
 import type { CopyPlace, PlaceDocument } from './copy-place.js'
 import { documentText, isRecord } from './digest-records.js'
 import { asMongoDbError } from './mongodb-errors.js'
-import { documentId, isRemoved, parseDocumentId, toDocument, toRemoved, versionOf } from './record-document.js'
+import {
+  documentId,
+  generationOf,
+  isRemoved,
+  parseDocumentId,
+  toDocument,
+  toRemoved,
+  versionOf,
+} from './record-document.js'
 import type { RecordKey, StoredDocument } from './record-document.js'
 import type { LogPlace, RecordPlace, RecordSource, RecordSpan } from './record-source.js'
 import { writeDocuments } from './write-documents.js'
@@ -22,6 +30,18 @@ const QUERY_TIMEOUT_MS = 10_000
 /** The log got another name in the middle of the work. */
 export class LogChangedError extends RetryableError {
   readonly code = 'log_changed'
+}
+
+/** A copy before this one left documents that count as newer. */
+export class OutdatedCopyError extends RetryableError {
+  readonly code = 'outdated_copy'
+  /** Of those documents. */
+  readonly generation: bigint
+
+  constructor(message: string, generation: bigint) {
+    super(message, { hint: 'All records are copied anew, as a newer copy.' })
+    this.generation = generation
+  }
 }
 
 export interface RecordCarrierOptions {
@@ -66,6 +86,7 @@ export class RecordCarrier {
       const found = new Map(reading.records.map((record) => [idOf(record), toDocument(record, version)]))
       const ids = batch.map(documentId)
       await this.#write(
+        place,
         ids.map((id) => found.get(id) ?? toRemoved(id, version)),
         startedAtMs,
       )
@@ -83,11 +104,12 @@ export class RecordCarrier {
       const last = reading.records.at(-1)
       const toBlock = last === undefined || reading.records.length < batchSize ? span.toBlock : last.blockNumber
       const documents = reading.records.map((record) => toDocument(record, version))
-      await this.#write(documents, startedAtMs)
+      await this.#write(place, documents, startedAtMs)
       const kept = new Set(documents.map(({ _id }) => _id))
       for await (const ids of this.#standingIds({ ...span, fromBlock, toBlock })) {
         const extra = ids.filter((id) => !kept.has(id))
         await this.#write(
+          place,
           extra.map((id) => toRemoved(id, version)),
           startedAtMs,
         )
@@ -111,6 +133,7 @@ export class RecordCarrier {
     const { next, ...reading } = await source.recordsAfter(after, batchSize)
     const version = this.#versionOf(place, reading)
     await this.#write(
+      place,
       reading.records.map((record) => toDocument(record, version)),
       startedAtMs,
     )
@@ -118,17 +141,18 @@ export class RecordCarrier {
   }
 
   /**
-   * Looks at the next documents that the copy has not written, and takes out what history does not have.
+   * Looks through the next documents for those that the copy has not written, and takes out what history does not have.
    *
    * @returns the `_id` up to which that is done; null when it is done
    */
   async sweepPage(place: PlaceDocument, after: string): Promise<string | null> {
     const { batchSize } = this.#options
     const found = await this.#find(
-      { _id: { $gt: after }, version: { $lt: versionOf(place.generation, 0n) } },
+      { _id: { $gt: after }, version: { $exists: true } },
       { sort: true, limit: batchSize, whole: false },
     )
-    await this.carryKeys(place, keysOf(found))
+    const begun = versionOf(place.generation, place.seq)
+    await this.carryKeys(place, keysOf(found.filter(({ version }) => version < begun)))
     return found.length < batchSize ? null : (found.at(-1)?._id ?? null)
   }
 
@@ -153,7 +177,7 @@ export class RecordCarrier {
     )
     const texts = new Map(found.filter(isRecord).map((document) => [document._id, documentText(document)]))
     const differing = wanted.filter((document) => texts.get(document._id) !== documentText(document))
-    this.corrected += await this.#write(differing, startedAtMs)
+    this.corrected += await this.#write(place, differing, startedAtMs)
     return next === null ? { record: null, document: '' } : { record: next, document: null }
   }
 
@@ -170,6 +194,7 @@ export class RecordCarrier {
     const known = new Set(reading.records.map(idOf))
     const extra = keys.map(documentId).filter((id) => !known.has(id))
     this.corrected += await this.#write(
+      place,
       extra.map((id) => toRemoved(id, version)),
       startedAtMs,
     )
@@ -188,15 +213,26 @@ export class RecordCarrier {
   }
 
   /** @returns how many were written */
-  async #write(documents: readonly StoredDocument[], startedAtMs: number): Promise<number> {
+  async #write(place: PlaceDocument, documents: readonly StoredDocument[], startedAtMs: number): Promise<number> {
     const { records, batchSize, clock } = this.#options
     if (documents.length === 0) return 0
     const result = await writeDocuments(records, documents, batchSize)
     this.written += result.written
     this.refused += result.refused
+    if (result.newest !== null) await this.#checkVersion(place, result.newest)
     const isLate = clock.monotonicMs() - startedAtMs > FRESH_MS
     if (isLate && !this.#lookingAgain) await this.#lookAgain(documents)
     return result.written
+  }
+
+  /** Nothing that was read from this log, for this copy, is newer than the log itself. */
+  async #checkVersion({ log, generation }: PlaceDocument, newest: bigint): Promise<void> {
+    const head = await this.#options.source.place()
+    if (head.log !== log || newest <= versionOf(generation, head.seq)) return
+    throw new OutdatedCopyError(
+      `expected no document newer than version ${versionOf(generation, head.seq)}, got ${newest}`,
+      generationOf(newest),
+    )
   }
 
   /** Others may have done this work, and more, since these were read. Once: a server may just be slow. */
@@ -234,7 +270,7 @@ export class RecordCarrier {
           limit,
           maxTimeMS: QUERY_TIMEOUT_MS,
           ...(sort ? { sort: { _id: 1 } } : {}),
-          ...(whole ? {} : { projection: { chainId: 1 } }),
+          ...(whole ? {} : { projection: { chainId: 1, version: 1 } }),
         })
         .toArray()
     } catch (error) {

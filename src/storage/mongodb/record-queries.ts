@@ -14,8 +14,8 @@ import type { RecordDocument, StoredDocument } from './record-document.js'
 const QUERY_TIMEOUT_MS = 10_000
 /** Greater than any block number that a document can hold. */
 const BLOCK_MAX = 2n ** 63n - 1n
-/** Records that are asked for at a time: about a megabyte. */
-const PAGE_SIZE = 2000
+/** Records of a long history that are asked for at a time: a few hundred kilobytes. */
+const PAGE_SIZE = 500
 
 /** Blocks, bounds included. */
 export interface BlockRange {
@@ -33,9 +33,12 @@ export type TimeBound = { readonly before: Date } | { readonly upTo: Date } | { 
 export class RecordQueries {
   readonly #records: Collection<StoredDocument>
   readonly #lane = new QueryLane()
+  /** Records of a long history that are in memory at a time. */
+  readonly pageSize: number
 
-  constructor(records: Collection<StoredDocument>) {
+  constructor(records: Collection<StoredDocument>, pageSize: number = PAGE_SIZE) {
     this.#records = records
+    this.pageSize = pageSize
   }
 
   /** Newest first. */
@@ -63,10 +66,10 @@ export class RecordQueries {
     const key = keyOf(position)
     for (let start = from; start <= to;) {
       const range = blocksOf({ from: start, to })
-      const page = (await this.#find({ ...key, ...range }, { block: 1 }, PAGE_SIZE, foldedFields)).map(toFolded)
+      const page = (await this.#find({ ...key, ...range }, { block: 1 }, this.pageSize, foldedFields)).map(toFolded)
       yield* page
       const last = page.at(-1)
-      if (page.length < PAGE_SIZE || last === undefined) return
+      if (page.length < this.pageSize || last === undefined) return
       start = last.blockNumber + 1n
     }
   }

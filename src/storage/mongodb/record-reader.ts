@@ -24,23 +24,27 @@ import { MongoDbUnavailableError } from './mongodb-errors.js'
 import type { BlockRange, RecordQueries } from './record-queries.js'
 import type { RecordSource } from './record-source.js'
 
-/** Records of a stream that are in memory at a time. */
-const STREAM_PAGE = 500
 /** History that is rewritten again and again while it is read is told to be busy. */
 const ATTEMPTS_MAX = 4
 /** A position of millions of records is read no longer than this for one answer. */
 const ANSWER_TIMEOUT_MS = 30_000
+/** Positions of one answer that are looked up at a time, so that other callers get their turn in between. */
+const LOOKUPS_AT_ONCE = 4
 /** Pages of positions of which nothing was known by then are passed over, so many for one answer. */
 const EMPTY_PAGES_MAX = 20
 
-export interface MongoDbRecordReaderParts {
-  readonly queries: RecordQueries
-  readonly watch: CopyWatch
-  /** Where the log stands. */
-  readonly source: Pick<RecordSource, 'place'>
+/** What a reader of the copy asks PostgreSQL for. */
+export interface RecordContext {
+  /** The log: how far it is, and what it tells of records. */
+  readonly source: Pick<RecordSource, 'place' | 'eventsAfter'>
   /** Coverage as far as it was announced: MongoDB has no records before they are. */
   readonly coverage: CoverageReader
   readonly positions: Pick<BalanceReader, 'currentBalances'>
+}
+
+export interface MongoDbRecordReaderParts extends RecordContext {
+  readonly queries: RecordQueries
+  readonly watch: CopyWatch
 }
 
 /**
@@ -75,11 +79,12 @@ export class MongoDbRecordReader implements RecordReader {
       coverage === null ? null : this.#blocksOf(request),
     )
     if (range === null) return
+    const { queries } = this.#parts
     for (let { to } = range; ;) {
-      const page = await this.#parts.queries.newest(position, { from: range.from, to }, STREAM_PAGE)
+      const page = await queries.newest(position, { from: range.from, to }, queries.pageSize)
       yield* page
       const last = page.at(-1)
-      if (page.length < STREAM_PAGE || last === undefined) return
+      if (page.length < queries.pageSize || last === undefined) return
       to = last.blockNumber - 1n
     }
   }
@@ -93,14 +98,9 @@ export class MongoDbRecordReader implements RecordReader {
     for (let pages = 1; ; pages += 1) {
       const page = await this.#parts.positions.currentBalances({ ...request, after })
       const positions = page.items.map(({ chainId, token, solver }): Position => ({ chainId, token, solver }))
-      const found = await this.#whileUnchanged(positions, (coverage) =>
-        Promise.all(
-          positions.map((position, index) =>
-            this.#pastBalance(position, { time: request.time }, coverage[index] ?? null),
-          ),
-        ),
+      const items = await this.#whileUnchanged(positions, (coverage) =>
+        this.#pastBalances(positions, request.time, coverage),
       )
-      const items = found.filter((balance) => balance !== null)
       if (items.length > 0 || page.nextCursor === null || pages === EMPTY_PAGES_MAX) {
         return { items, nextCursor: page.nextCursor }
       }
@@ -151,6 +151,25 @@ export class MongoDbRecordReader implements RecordReader {
     }
   }
 
+  /** Of those of which something was known by then. */
+  async #pastBalances(
+    positions: readonly Position[],
+    time: Date,
+    coverage: readonly (PositionCoverage | null)[],
+  ): Promise<readonly PastBalance[]> {
+    const deadline = Date.now() + ANSWER_TIMEOUT_MS
+    const found: (PastBalance | null)[] = []
+    const left = positions.entries()
+    const lookUp = async (): Promise<void> => {
+      for (const [index, position] of left) {
+        if (Date.now() > deadline) throw tooMuch()
+        found[index] = await this.#pastBalance(position, { time }, coverage[index] ?? null)
+      }
+    }
+    await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, lookUp))
+    return found.filter((balance) => balance !== null)
+  }
+
   /** As of the cursor where the instant is beyond it. */
   async #pastBalance(
     position: Position,
@@ -161,10 +180,11 @@ export class MongoDbRecordReader implements RecordReader {
     const { queries } = this.#parts
     const { processed, intervals } = coverage
     const at = withinCursor(instant, processed)
-    const found =
-      'block' in at
-        ? (await queries.newest(position, { to: at.block }, 1))[0]
-        : await queries.nearest(position, { upTo: at.time })
+    // At the cursor's own second there may be blocks that are not processed yet.
+    const isBefore = 'time' in at && at.time.getTime() < processed.timestamp.getTime()
+    const found = isBefore
+      ? await queries.nearest(position, { upTo: at.time })
+      : (await queries.newest(position, { to: 'block' in at ? at.block : processed.number }, 1))[0]
     if (found === null || found === undefined) return null
     const { chainId, token, solver, decimals, symbol, name, balance, blockNumber, blockHash, timestamp } = found
     const certainty = certaintyAt(await this.#timed(position, intervals), at)
@@ -228,10 +248,9 @@ function isProcessed(
   return coverage !== null && coverage !== undefined && coverage.processed !== null
 }
 
-function withinCursor(instant: Instant, { number, timestamp }: BlockPoint): Instant {
-  if ('block' in instant) return instant.block > number ? { block: number } : instant
-  // At the cursor's own second there may be blocks that are not processed yet.
-  return instant.time.getTime() >= timestamp.getTime() ? { block: number } : instant
+function withinCursor(instant: Instant, processed: BlockPoint): Instant {
+  if ('block' in instant) return instant.block > processed.number ? { block: processed.number } : instant
+  return { time: earlier(instant.time, processed) }
 }
 
 function earlier(time: Date | undefined, { timestamp }: BlockPoint): Date {

@@ -11,6 +11,8 @@ export interface WriteResult {
   readonly written: number
   /** Left as they were, because something newer is there. */
   readonly refused: number
+  /** The newest of what is there instead. */
+  readonly newest: bigint | null
 }
 
 /**
@@ -29,32 +31,39 @@ export async function writeDocuments(
   batchSize: number,
 ): Promise<WriteResult> {
   let written = 0
-  let refused = 0
+  let newest: bigint | null = null
   for (let start = 0; start < documents.length; start += batchSize) {
     const result = await writeBatch(records, documents.slice(start, start + batchSize))
     written += result.written
-    refused += result.refused
+    newest = highest(newest, result.newest)
   }
-  return { written, refused }
+  return { written, refused: documents.length - written, newest }
+}
+
+function highest(one: bigint | null, other: bigint | null): bigint | null {
+  if (one === null || other === null) return one ?? other
+  return one > other ? one : other
 }
 
 async function writeBatch(
   records: Collection<StoredDocument>,
   documents: readonly StoredDocument[],
-): Promise<WriteResult> {
+): Promise<Omit<WriteResult, 'refused'>> {
   let open = documents
-  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+  let written = documents.length
+  let newest: bigint | null = null
+  for (let attempt = 1; open.length > 0; attempt += 1) {
     open = await tryWrite(records, open)
-    if (open.length === 0) return { written: documents.length, refused: 0 }
+    if (open.length === 0) break
     const versions = await readVersions(records, open)
-    const newer = open.filter((document) => (versions.get(document._id) ?? -1n) > document.version)
     // Without any document of this key something else was in the way; with an older one another writer was quicker.
-    const left = open.filter((document) => !newer.includes(document))
-    if (left.length === 0) return { written: documents.length - newer.length, refused: newer.length }
+    const left = open.filter((document) => (versions.get(document._id) ?? -1n) <= document.version)
+    written -= open.length - left.length
+    for (const { _id } of open) newest = highest(newest, versions.get(_id) ?? null)
     open = left
-    if (attempt === ATTEMPTS_MAX) throw refusal(left, versions)
+    if (open.length > 0 && attempt === ATTEMPTS_MAX) throw refusal(open, versions)
   }
-  return { written: 0, refused: 0 }
+  return { written, newest }
 }
 
 /** @returns the documents that were refused for a duplicate key */

@@ -3,7 +3,7 @@ import type { ConsumerStore } from '../../events/consumer-store.js'
 import type { EventLog } from '../../events/event-log.js'
 import type { LeaseStore } from '../../leases/lease-store.js'
 import type { BalanceReader } from '../../ledger/balance-reader.js'
-import type { CoverageReader, RecordReader } from '../../ledger/record-reader.js'
+import type { RecordReader } from '../../ledger/record-reader.js'
 import type { LedgerStore } from '../../ledger/ledger-store.js'
 import type { WatchListStore } from '../../ledger/watch-list-store.js'
 import type { SnapshotReader } from '../../snapshots/snapshot-reader.js'
@@ -16,6 +16,8 @@ import { PostgresBalanceReader } from './balance-reader.js'
 import { connectDatabase, unlessAborted } from './connect-database.js'
 import type { DatabaseSettings } from './connect-database.js'
 import { PostgresConsumerStore } from './event-consumers.js'
+import { AnnouncedCoverage } from '../mongodb/announced-coverage.js'
+import type { RecordContext } from '../mongodb/record-reader.js'
 import { PostgresCoverageReader } from './coverage-runs.js'
 import { PostgresEventLog } from './event-log.js'
 import { PostgresLedgerStore } from './ledger-store.js'
@@ -27,6 +29,7 @@ import { PostgresRecordReader } from './record-reader.js'
 import { PostgresSnapshotReader } from './snapshot-reader.js'
 import { PostgresSnapshotUpkeep } from './snapshot-upkeep.js'
 import { PostgresSnapshotStore } from './snapshot-store.js'
+import { PostgresUnannouncedHistory } from './unannounced-history.js'
 import { PostgresWatchListStore } from './watch-list-store.js'
 
 /** Every port of the core, kept in one PostgreSQL database. */
@@ -35,12 +38,13 @@ export interface Storage {
   readonly watchList: WatchListStore
   readonly reader: BalanceReader
   readonly records: RecordReader
-  readonly coverage: CoverageReader
   readonly events: EventLog
   readonly consumers: ConsumerStore
   readonly snapshots: SnapshotStore
   readonly apiKeys: ApiKeyStore
   readonly leases: LeaseStore
+  /** What readers of a copy of the records ask for. */
+  readonly recordContext: RecordContext
   /** What a copy of the records is made from. */
   readonly recordSource: RecordSource
   readonly snapshotReader: SnapshotReader
@@ -74,18 +78,23 @@ export async function openPostgresStorage(settings: DatabaseSettings, logger: Lo
     throw error
   }
   const reading = new ReadingLane(database)
+  const reader = new PostgresBalanceReader(reading)
   const events = new PostgresEventLog(database, logger)
   return {
     ledger: new PostgresLedgerStore(database),
     watchList: new PostgresWatchListStore(database),
-    reader: new PostgresBalanceReader(reading),
+    reader,
     records: new PostgresRecordReader(reading),
-    coverage: new PostgresCoverageReader(reading),
     events,
     consumers: new PostgresConsumerStore(database),
     snapshots: new PostgresSnapshotStore(database),
     apiKeys: new PostgresApiKeyStore(database),
     leases: new PostgresLeaseStore(database),
+    recordContext: {
+      source: new PostgresRecordSource(reading, events),
+      coverage: new AnnouncedCoverage(new PostgresCoverageReader(reading), new PostgresUnannouncedHistory(reading)),
+      positions: reader,
+    },
     recordSource: new PostgresRecordSource(database, events),
     snapshotReader: new PostgresSnapshotReader(reading),
     snapshotUpkeep: new PostgresSnapshotUpkeep(database),

@@ -17,7 +17,7 @@ interface CopyConnection extends pg.Connection {
  * @param sql a COPY statement in text format
  * @returns how many rows the server took
  * @throws what the source throws: nothing of the copy is kept then, and the connection can be used on
- * @throws {DatabaseUnavailableError} also when the server takes nothing for two minutes
+ * @throws {DatabaseUnavailableError} also when the server takes nothing for five minutes
  */
 export async function copyIn(client: pg.Client, sql: string, source: AsyncIterable<Buffer>): Promise<bigint> {
   const copy = new CopyIn(client, sql, source)

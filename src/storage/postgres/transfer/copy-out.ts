@@ -14,7 +14,7 @@ const WAITING_BLOCKS = 4
  * memory stays flat. A reader that stops early ends the connection: there is no other way to end a copy at once.
  *
  * @param sql a COPY statement in text format
- * @throws {DatabaseUnavailableError} also when nothing comes for two minutes
+ * @throws {DatabaseUnavailableError} also when nothing comes for five minutes
  */
 export async function* copyOut(client: pg.Client, sql: string): AsyncGenerator<Buffer, void, void> {
   const copy = new CopyOut(client, sql)
