@@ -1,18 +1,25 @@
 import { setImmediate } from 'node:timers/promises'
 
-import type { Instant } from '../src/ledger/record-reader.js'
+import type { Instant, RecordReader } from '../src/ledger/record-reader.js'
 import type { Position } from '../src/model/position.js'
 import { createRandom } from '../src/testing/random.js'
+import type { Random } from '../src/testing/random.js'
 import { median, quantile } from './quantile.js'
 import { CHAIN_ID, POSITIONS, YEAR_MS, layRecordsGround } from './records-ground.js'
 import type { RecordsGround } from './records-ground.js'
 import { measureCatchUp } from './records-catch-up.js'
 import type { CatchUpRow } from './records-catch-up.js'
 
-const REQUESTS = 200
-const WARM_UP = 20
-/** Positions of one look at a portfolio. */
+/** How often each question is asked. */
+export interface Asking {
+  readonly requests: number
+  readonly warmUp: number
+  /** Positions of one look at a portfolio. */
+  readonly portfolio: number
+}
+
 const PORTFOLIO = 1000
+const usual: Asking = { requests: 200, warmUp: 20, portfolio: PORTFOLIO }
 
 export interface ReadRow {
   readonly query: string
@@ -33,7 +40,15 @@ export async function measureRecords(rows: number): Promise<Records> {
   const ground = await layRecordsGround(rows)
   try {
     const { fillSeconds, sizeMiB, bigRows } = ground
-    const reads = await measureReads(ground)
+    const { reader, records } = ground.storage
+    const random = createRandom(2)
+    const reads = [
+      await measure('all current balances of 1,000 positions', usual, () =>
+        reader.currentBalances({ limit: PORTFOLIO, after: anyPage(random) }),
+      ),
+      ...(await measureReads(ground, records, usual)),
+      await measure('totals by token', usual, () => reader.totals({ by: 'token', limit: 100 })),
+    ]
     const stream = await measureStream(ground)
     const writes = await measureCatchUp(ground)
     return { ground: { rows, positions: POSITIONS, bigRows, fillSeconds, sizeMiB }, reads, stream, writes }
@@ -42,8 +57,8 @@ export async function measureRecords(rows: number): Promise<Records> {
   }
 }
 
-async function measureReads(ground: RecordsGround): Promise<ReadRow[]> {
-  const { records, reader } = ground.storage
+/** What one reader's answers take. */
+export async function measureReads(ground: RecordsGround, records: RecordReader, asking: Asking): Promise<ReadRow[]> {
   const random = createRandom(1)
   const positions = await allPositions(ground)
   const anyPosition = (): Position => random.pick(positions)
@@ -51,38 +66,45 @@ async function measureReads(ground: RecordsGround): Promise<ReadRow[]> {
   if (big === undefined) throw new Error('invariant: there are positions')
   const anyTime = (): Date => new Date(ground.beginMs + random.integer(0, YEAR_MS))
   const anyBlock = (): bigint => ground.cursor.number - BigInt(random.integer(0, YEAR_MS / 12_000))
-  const anyPage = (): bigint => BigInt(random.integer(0, POSITIONS - PORTFOLIO))
   const between = (): { from: Date; to: Date } => {
     const [one, other] = [anyTime(), anyTime()]
     return one < other ? { from: one, to: other } : { from: other, to: one }
   }
   const anyInstant = (): Instant => (random.integer(0, 1) === 0 ? { block: anyBlock() } : { time: anyTime() })
   return [
-    await measure('all current balances of 1,000 positions', () =>
-      reader.currentBalances({ limit: PORTFOLIO, after: anyPage() }),
-    ),
-    await measure('history, 100 before any block of any position', () =>
+    await measure('history, 100 before any block of any position', asking, () =>
       records.history({ position: anyPosition(), limit: 100, beforeBlock: anyBlock() }),
     ),
-    await measure('history, 100 before any block of the big position', () =>
+    await measure('history, 100 before any block of the big position', asking, () =>
       records.history({ position: big, limit: 100, beforeBlock: anyBlock() }),
     ),
-    await measure('history, 100 between two times of the big position', () =>
+    await measure('history, 100 between two times of the big position', asking, () =>
       records.history({ position: big, limit: 100, ...between() }),
     ),
-    await measure('statistics of the big position, all of it', () => records.stats({ position: big })),
-    await measure('statistics of the big position, between two times', () =>
+    await measure('statistics of the big position, all of it', asking, () => records.stats({ position: big })),
+    await measure('statistics of the big position, between two times', asking, () =>
       records.stats({ position: big, ...between() }),
     ),
-    await measure('statistics of any position', () => records.stats({ position: anyPosition() })),
-    await measure('the big position, a year as 2,000 points', () => records.series({ position: big, points: 2000 })),
-    await measure('any position, a year as 500 points', () => records.series({ position: anyPosition(), points: 500 })),
-    await measure('one balance as of any block or time', () => records.balanceAt(anyPosition(), anyInstant())),
-    await measure('portfolio of 1,000 positions as of any time', () =>
-      records.balancesAt({ time: anyTime(), limit: PORTFOLIO, after: anyPage() }),
+    await measure('statistics of any position', asking, () => records.stats({ position: anyPosition() })),
+    await measure('the big position, a year as 2,000 points', asking, () =>
+      records.series({ position: big, points: 2000 }),
     ),
-    await measure('totals by token', () => reader.totals({ by: 'token', limit: 100 })),
+    await measure('any position, a year as 500 points', asking, () =>
+      records.series({ position: anyPosition(), points: 500 }),
+    ),
+    await measure('one balance as of any block or time', asking, async () => {
+      // Before a position's first record nothing is known of it.
+      return (await records.balanceAt(anyPosition(), anyInstant())) ?? 'nothing'
+    }),
+    await measure(`portfolio of ${asking.portfolio.toLocaleString('en')} positions as of any time`, asking, () =>
+      records.balancesAt({ time: anyTime(), limit: asking.portfolio, after: anyPage(random) }),
+    ),
   ]
+}
+
+/** So that a whole portfolio follows. */
+function anyPage(random: Random): bigint {
+  return BigInt(random.integer(0, POSITIONS - PORTFOLIO))
 }
 
 async function allPositions({ storage }: RecordsGround): Promise<readonly Position[]> {
@@ -106,11 +128,11 @@ async function measureStream(ground: RecordsGround): Promise<Record<string, numb
   return { records: count, seconds, recordsPerSecond: count / seconds }
 }
 
-async function measure(query: string, work: () => Promise<unknown>): Promise<ReadRow> {
+async function measure(query: string, { requests, warmUp }: Asking, work: () => Promise<unknown>): Promise<ReadRow> {
   console.error(`records: ${query} …`)
-  for (let index = 0; index < WARM_UP; index += 1) await work()
+  for (let index = 0; index < warmUp; index += 1) await work()
   const times: number[] = []
-  for (let index = 0; index < REQUESTS; index += 1) {
+  for (let index = 0; index < requests; index += 1) {
     await setImmediate()
     const startedAt = performance.now()
     const answer = await work()

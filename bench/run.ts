@@ -8,6 +8,7 @@ import { measureIntake } from './intake.js'
 import { measureLive } from './live.js'
 import type { Live } from './live.js'
 import { measureMemory } from './memory.js'
+import { MONGODB_ROWS, measureMongoDb } from './mongodb.js'
 import { measurePeers } from './peers.js'
 import { median, quantile } from './quantile.js'
 import { measureRecords } from './records.js'
@@ -15,7 +16,7 @@ import { measureSockets } from './sockets.js'
 import { createStage } from './stage.js'
 import type { HeadMode } from './stage.js'
 
-const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth', 'records', 'sockets'] as const
+const parts = ['live', 'growth', 'gap', 'memory', 'peers', 'intake', 'depth', 'records', 'mongodb', 'sockets'] as const
 type Part = (typeof parts)[number]
 
 const { values } = parseArgs({
@@ -63,6 +64,8 @@ function measurePart(part: Part): Promise<unknown> {
       return measureDepth(Number(values.rows))
     case 'records':
       return measureRecords(Number(values.rows))
+    case 'mongodb':
+      return measureMongoDb(Math.min(Number(values.rows), MONGODB_ROWS))
     case 'peers':
       return withStage((stage) => measurePeers(stage.anvil, stage.world))
     case 'intake':
@@ -125,7 +128,8 @@ function print(part: Part, result: unknown): void {
 /** Some parts have several tables. */
 function tablesOf(part: Part, result: unknown): readonly unknown[] {
   if (part === 'live') return result as object[]
-  if (part === 'intake' || part === 'depth' || part === 'records' || part === 'sockets') return Object.values(result as object)
+  if (part === 'intake' || part === 'depth' || part === 'records' || part === 'mongodb' || part === 'sockets')
+    return Object.values(result as object)
   return [result]
 }
 

@@ -19,6 +19,16 @@ export interface ChainReport {
   readonly endpoints: readonly EndpointStatus[]
 }
 
+/** The lease of the process that follows a chain; its note is the report. */
+export function chainLeaseName(chainId: bigint): string {
+  return `chain:${chainId}`
+}
+
+/** Why balances of a chain may be out of date; null while it is followed live. */
+export function staleReasonOf({ state, reason }: Pick<ChainReport, 'state' | 'reason'>): string | null {
+  return state === 'live' ? null : `the chain is ${state}: ${reason ?? 'for a reason not known'}`
+}
+
 const count = z.number().int().nonnegative()
 const blockNumber = z
   .string()

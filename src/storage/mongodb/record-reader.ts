@@ -28,6 +28,8 @@ import type { RecordSource } from './record-source.js'
 const ATTEMPTS_MAX = 4
 /** A position of millions of records is read no longer than this for one answer. */
 const ANSWER_TIMEOUT_MS = 30_000
+/** Positions of one answer that are looked up at a time, so that other callers get their turn in between. */
+const LOOKUPS_AT_ONCE = 4
 /** Pages of positions of which nothing was known by then are passed over, so many for one answer. */
 const EMPTY_PAGES_MAX = 20
 
@@ -96,14 +98,9 @@ export class MongoDbRecordReader implements RecordReader {
     for (let pages = 1; ; pages += 1) {
       const page = await this.#parts.positions.currentBalances({ ...request, after })
       const positions = page.items.map(({ chainId, token, solver }): Position => ({ chainId, token, solver }))
-      const found = await this.#whileUnchanged(positions, (coverage) =>
-        Promise.all(
-          positions.map((position, index) =>
-            this.#pastBalance(position, { time: request.time }, coverage[index] ?? null),
-          ),
-        ),
+      const items = await this.#whileUnchanged(positions, (coverage) =>
+        this.#pastBalances(positions, request.time, coverage),
       )
-      const items = found.filter((balance) => balance !== null)
       if (items.length > 0 || page.nextCursor === null || pages === EMPTY_PAGES_MAX) {
         return { items, nextCursor: page.nextCursor }
       }
@@ -152,6 +149,25 @@ export class MongoDbRecordReader implements RecordReader {
       if (Date.now() > deadline) throw tooMuch()
       yield record
     }
+  }
+
+  /** Of those of which something was known by then. */
+  async #pastBalances(
+    positions: readonly Position[],
+    time: Date,
+    coverage: readonly (PositionCoverage | null)[],
+  ): Promise<readonly PastBalance[]> {
+    const deadline = Date.now() + ANSWER_TIMEOUT_MS
+    const found: (PastBalance | null)[] = []
+    const left = positions.entries()
+    const lookUp = async (): Promise<void> => {
+      for (const [index, position] of left) {
+        if (Date.now() > deadline) throw tooMuch()
+        found[index] = await this.#pastBalance(position, { time }, coverage[index] ?? null)
+      }
+    }
+    await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, lookUp))
+    return found.filter((balance) => balance !== null)
   }
 
   /** As of the cursor where the instant is beyond it. */
