@@ -42,8 +42,8 @@ the answers are the same, field by field.
    taken up by every running service at once.
 
 \`--verbose\` says who was asked. A service with keys wants one in \`TIDEMARK_API_KEY\`, or in \`--key\`, which other users of
-the machine can see in the list of processes. Reading the database, nobody can be asked whether a chain is still
-followed: balances of a chain whose newest stored block is older than two minutes are shown as stale.
+the machine can see in the list of processes. Reading the database, balances of a chain that no service follows are
+shown as stale.
 
 ## Names, times and amounts
 

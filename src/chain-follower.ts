@@ -23,7 +23,7 @@ const RETRY_MS = 250
 const RETRY_MS_MAX = 10_000
 /** Failures in a row after which a chain counts as stalled, no longer as degraded. */
 const STALLED_FAILURES = 3
-/** Times in a row that another replica may commit a block first; more than that is no chance any more. */
+/** Times in a row that history may be written anew just before a commit; more than that is no chance any more. */
 const OVERTAKEN_MAX = 20
 /** A comparison with the chain that failed is tried again after this time. */
 const SYNC_AGAIN_MS = 10_000
@@ -43,7 +43,7 @@ export interface ChainFollowerOptions {
   readonly signal: AbortSignal
 }
 
-/** What one chain did since the start, for metrics. */
+/** What this process did for one chain since its start, for metrics. */
 export interface ChainCounters {
   blocks: number
   changes: number
@@ -138,7 +138,7 @@ export class ChainFollower {
         if (this.#signal.aborted) return
         if (error instanceof LeaseLostError) throw error
         if (error instanceof CursorMovedError && (overtaken += 1) <= OVERTAKEN_MAX) {
-          // Another replica was quicker: the chain is well, and this one goes on from where that one is.
+          // Somebody put history right meanwhile: the chain is well, and goes on from what is stored now.
           this.#heads.refresh()
           await this.#clock.sleep(RETRY_MS * (0.5 + this.#clock.random()), this.#signal).catch(() => undefined)
           continue

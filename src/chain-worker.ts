@@ -5,7 +5,13 @@ import type { ChainConfig } from './config/config.js'
 import { LeaseKeeper } from './leases/lease-keeper.js'
 import type { Lease, LeaseStore } from './leases/lease-store.js'
 import type { LedgerStore } from './ledger/ledger-store.js'
-import { decodeChainReport, encodeChainReport, noneStanding } from './model/chain-report.js'
+import {
+  chainLeaseName,
+  decodeChainReport,
+  encodeChainReport,
+  noneStanding,
+  staleReasonOf,
+} from './model/chain-report.js'
 import type { ChainReport } from './model/chain-report.js'
 import type { ChainState } from './model/chain-state.js'
 import type { Clock } from './model/clock.js'
@@ -55,7 +61,7 @@ export class ChainWorker {
     this.#options = options
     this.#logger = options.logger.child({ component: 'chain', chainId: chain.chainId.toString() })
     this.#keeper = new LeaseKeeper({
-      name: `chain:${chain.chainId}`,
+      name: chainLeaseName(chain.chainId),
       holder,
       leases,
       clock,
@@ -92,8 +98,7 @@ export class ChainWorker {
 
   /** Why balances of this chain may be out of date; null while it is followed live. */
   get staleReason(): string | null {
-    const { state, reason } = this.report
-    return state === 'live' ? null : `the chain is ${state}: ${reason ?? 'for a reason not known'}`
+    return staleReasonOf(this.report)
   }
 
   get rpcRequests(): ReadonlyMap<string, number> {

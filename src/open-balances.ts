@@ -7,6 +7,8 @@ import type { LogBreak } from './events/event-tailer.js'
 import type { BalanceReader } from './ledger/balance-reader.js'
 import type { RecordReader } from './ledger/record-reader.js'
 import type { WatchListStore } from './ledger/watch-list-store.js'
+import type { LeaseStore } from './leases/lease-store.js'
+import { chainLeaseName, decodeChainReport, staleReasonOf } from './model/chain-report.js'
 import { systemClock } from './model/clock.js'
 import { TidemarkError } from './model/errors.js'
 import type { LoggedEvent } from './model/event.js'
@@ -17,6 +19,7 @@ import { connectBeside } from './storage/postgres/connect-beside.js'
 import type { DatabaseConnection } from './storage/postgres/connect-database.js'
 import { findRunningServer } from './storage/postgres/embedded/find-running-server.js'
 import { PostgresEventLog } from './storage/postgres/event-log.js'
+import { PostgresLeaseStore } from './storage/postgres/lease-store.js'
 import { SchemaMismatchError, readMigrations, readVersion } from './storage/postgres/migrate.js'
 import { PostgresRecordReader } from './storage/postgres/record-reader.js'
 import { PostgresWatchListStore } from './storage/postgres/watch-list-store.js'
@@ -41,6 +44,8 @@ export interface OpenBalancesOptions {
 export interface OpenBalances extends AsyncDisposable {
   readonly reader: BalanceReader
   readonly records: RecordReader
+  /** Why balances of a chain may be out of date, as the process tells that follows it; null while all is well. */
+  staleReason(chainId: bigint): Promise<string | null>
   readonly watchList: WatchListStore
   /** Hands over each event from now on, once and in order, until it is closed. */
   follow(listener: EventListener): Promise<{ close(): Promise<void> }>
@@ -73,10 +78,12 @@ export async function openBalances(
     throw error
   }
   const { database } = connection
+  const leases = new PostgresLeaseStore(database)
   return {
     reader: new PostgresBalanceReader(database),
     records: new PostgresRecordReader(database),
     watchList: new PostgresWatchListStore(database),
+    staleReason: (chainId) => staleReason(leases, chainId),
     follow: async ({ onEvent, onBreak }) => {
       const tailer = new EventTailer({ log: new PostgresEventLog(database, logger), clock: systemClock, logger })
       tailer.subscribe(onEvent)
@@ -87,6 +94,12 @@ export async function openBalances(
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+async function staleReason(leases: LeaseStore, chainId: bigint): Promise<string | null> {
+  const held = await leases.look(chainLeaseName(chainId))
+  if (held === null) return 'no service follows this chain'
+  return staleReasonOf(decodeChainReport(held.note) ?? { state: 'syncing', reason: 'a service has just begun' })
 }
 
 async function checkSchema({ database }: DatabaseConnection): Promise<void> {

@@ -59,7 +59,16 @@ export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbC
   const carrier = new RecordCarrier({ source, records, place, clock, batchSize })
   const step = new CopyStep({ source, records, place, carrier, clock, logger })
   let isHolder = false
-  const consumer = new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork: () => isHolder })
+  const consumer = new MongoDbConsumer({
+    connect: () => connection.connect(),
+    source,
+    place,
+    step,
+    carrier,
+    clock,
+    logger,
+    mayWork: () => isHolder,
+  })
   const keeper = new LeaseKeeper({
     name: LEASE_NAME,
     holder: `${process.pid}-${randomUUID()}`,

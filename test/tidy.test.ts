@@ -54,7 +54,7 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
   'chain-follower.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'bind-history-source.ts'] },
   'chain-worker.ts': { may: ['model', 'config', 'chain', 'leases', 'ledger', 'chain-follower.ts'] },
   manager: { may: ['model', 'events', 'leases', 'ledger', 'storage', 'chain-worker.ts'] },
-  'open-balances.ts': { may: ['model', 'config', 'events', 'ledger', 'storage'] },
+  'open-balances.ts': { may: ['model', 'config', 'events', 'leases', 'ledger', 'storage'] },
   'balance-manager.ts': {
     may: [
       'manager',

@@ -80,7 +80,7 @@ export function watchLines(options: WatchLinesOptions): WatchView {
           return
       }
     },
-    balances() {
+    listed() {
       if (early === null) return
       const events = early
       early = null

@@ -53,7 +53,7 @@ export function watchScreen(options: WatchScreenOptions): WatchView {
     // Drawn once a second, whatever happens.
     failed: new Promise<never>(() => undefined),
     event() {},
-    balances() {},
+    listed() {},
     problem(text) {
       problem = { text, atMs: Date.now() }
     },

@@ -12,7 +12,7 @@ export interface WatchView {
   /** After an event was taken over into the state. */
   event(event: WireEvent): void
   /** After a list was. */
-  balances(): void
+  listed(): void
   problem(problem: string): void
   close(): Promise<void>
 }

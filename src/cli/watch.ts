@@ -53,7 +53,7 @@ export async function watch(given: NamesGiven, options: WatchOptions): Promise<E
     state,
     refreshEveryMs: REFRESH_EVERY_MS,
     onEvent: (event) => shown.event(event),
-    onBalances: () => shown.balances(),
+    onListed: () => shown.listed(),
     onProblem: (problem) => shown.problem(plainText(problem, PROBLEM_COLUMNS)),
     onEnd: (error) => end(error),
   })

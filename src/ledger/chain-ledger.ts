@@ -223,16 +223,28 @@ export class ChainLedger {
     if (this.#unproven) await this.#proveStored(doubtfulInSpan(this.#positions, span, parent))
     const sampledAtSeconds = this.#accruals.sampledAtSeconds
     const decision = decideSpan({ positions: this.#positions, parent, sampledAtSeconds }, span)
-    await this.#store.commitSpan({ chainId: this.#chainId, parent, headers, finality, ...decision })
+    const byId = new Map([...this.#positions].map(([key, position]) => [position.id, { key, position }]))
+    // Where every block is known already and goes on to be, there is nothing to write.
+    const coverage = new Map(
+      [...decision.coverage].filter(([id, kind]) => kind === 'sampled' || byId.get(id)?.position.covered !== true),
+    )
+    await this.#store.commitSpan({ chainId: this.#chainId, parent, headers, finality, ...decision, coverage })
     this.#headers = headers[0]?.parentHash === parent.hash ? [...this.#headers, ...headers] : [...headers]
     this.#trimHeaders()
     this.#finality = finality
-    const byId = new Map([...this.#positions.values()].map((position) => [position.id, position]))
-    for (const record of decision.records) {
-      const position = byId.get(record.positionId)
-      if (position !== undefined) this.#accruals.recorded(position, record.block.timestampSeconds)
+    const update = (id: bigint, change: Partial<StoredPosition>): void => {
+      const known = byId.get(id)
+      if (known === undefined) return
+      known.position = { ...known.position, ...change }
+      this.#positions.set(known.key, known.position)
     }
-    this.#forget()
+    for (const { positionId, balance, block } of decision.records) {
+      update(positionId, { lastBalance: balance })
+      const position = byId.get(positionId)?.position
+      if (position !== undefined) this.#accruals.recorded(position, block.timestampSeconds)
+    }
+    for (const id of coverage.keys()) update(id, { covered: true, fresh: false, staleReason: null })
+    for (const { positionId, reason } of decision.stale) update(positionId, { covered: false, staleReason: reason })
     this.#logger.info(
       {
         from: (parent.number + 1n).toString(),

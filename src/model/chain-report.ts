@@ -19,6 +19,19 @@ export interface ChainReport {
   readonly endpoints: readonly EndpointStatus[]
 }
 
+/** The lease of the process that follows a chain; its note is the report. */
+export function chainLeaseName(chainId: bigint): string {
+  return `chain:${chainId}`
+}
+
+/** Why balances of a chain may be out of date; null while it is followed live. */
+export function staleReasonOf({ state, reason }: Pick<ChainReport, 'state' | 'reason'>): string | null {
+  return state === 'live' ? null : `the chain is ${state}: ${reason ?? 'for a reason not known'}`
+}
+
+/** What nodes say may be long, and is told every few seconds. */
+const TEXT_LENGTH_MAX = 500
+
 const count = z.number().int().nonnegative()
 const blockNumber = z
   .string()
@@ -60,7 +73,10 @@ const reportSchema = z.object({
 
 /** As text, for the processes that stand by. */
 export function encodeChainReport(report: ChainReport): string {
-  return JSON.stringify(report, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+  return JSON.stringify(report, (_key, value: unknown) => {
+    if (typeof value === 'bigint') return value.toString()
+    return typeof value === 'string' && value.length > TEXT_LENGTH_MAX ? `${value.slice(0, TEXT_LENGTH_MAX)}…` : value
+  })
 }
 
 /** @returns null for what is not a report of a version that is understood */

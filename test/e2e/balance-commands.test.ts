@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { toChecksumAddress } from '../../src/model/address.js'
@@ -82,6 +83,17 @@ beforeAll(async () => {
   await reached(head)
   asking = commandLine(folder, { TIDEMARK_URL: service.url })
   alone = commandLine(folder, { DATABASE_URL: database.url })
+  // The service tells those who read beside it how the chain is doing, with each renewal of its lease.
+  await until('the chain is known to be live', async () => {
+    const rows = await query<{ note: string }>("select note from tidemark.lease where name like 'chain:%'")
+    return rows[0]?.note.includes('"state":"live"')
+  })
+  // From here on nothing moves any more: answers can be compared.
+  const { number: finalized } = await headerAt(anvil.rpcUrl, 'finalized')
+  await until('the chain stands', async () => {
+    const { items } = await service.get<{ items: { finalized: string | null }[] }>('/api/chains')
+    return items[0]?.finalized === finalized.toString()
+  })
 })
 
 afterAll(async () => {
@@ -96,6 +108,16 @@ async function reached(block: bigint): Promise<void> {
     const { items } = await service.get<{ items: { processed: string | null }[] }>('/api/chains')
     return BigInt(items[0]?.processed ?? -1) >= block
   })
+}
+
+async function query<Row extends object>(text: string): Promise<readonly Row[]> {
+  const client = new pg.Client(database.address)
+  await client.connect()
+  try {
+    return (await client.query<Row>(text)).rows
+  } finally {
+    await client.end()
+  }
 }
 
 describe('tidemark balance', () => {
@@ -191,6 +213,12 @@ describe('tidemark balance', () => {
   })
 
   it('lets no name of a token act on the terminal', async () => {
+    // What comes from the chain was cleaned already; here nothing is.
+    const evil = "U&'\\202E\\001B[31mEvil\\2066\\009B1m\\0007\\2028'"
+    await query(`update tidemark.token_metadata set symbol = ${evil}, name = ${evil}
+                 where token = decode('${hostile.slice(2)}', 'hex')`)
+    await query(`update tidemark.balance_record set symbol = ${evil}, name = ${evil} where position_id in
+                 (select id from tidemark.position where token = decode('${hostile.slice(2)}', 'hex'))`)
     const commands = [
       ['balance'],
       ['tokens', 'list'],
@@ -200,7 +228,7 @@ describe('tidemark balance', () => {
     await Promise.all(
       commands.map(async (args) => {
         const { out, told } = await alone.run(args)
-        expect(out).not.toBe('')
+        expect(out).toContain('Evil')
         expect((out + told).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
       }),
     )
@@ -359,6 +387,31 @@ describe('tidemark over time', () => {
       })
     }
     expect(told.find(({ tokenAddress }) => tokenAddress === unreadable)).toMatchObject({ balance: null, unknown: 2 })
+  })
+})
+
+describe('without any service', () => {
+  it('tells the last balances that were known, and that nobody looks any more', async () => {
+    await service.stop()
+    const lines = await alone.json<(ShownBalance | UnknownBalance)[]>(['balance', chain, 'native'])
+    const truth = await balancesAt(
+      anvil.rpcUrl,
+      world.solvers.map((solver) => ({ token: 'native', solver })),
+      head,
+    )
+    expect(lines).toMatchObject(
+      truth.map((balance) => ({
+        balance: String(balance),
+        stale: true,
+        staleReason: 'no service follows this chain',
+      })),
+    )
+    const { code, told } = await alone.run(['balance', chain, 'native', 'hot'])
+    expect([code, told]).toEqual([
+      4,
+      '1 balance of 1 stale or unknown:\n  hot ETH on Testland: stale: no service follows this chain\n',
+    ])
+    expect(await asking.run(['balance'])).toMatchObject({ code: 5, out: '' })
   })
 })
 

@@ -137,8 +137,8 @@ async function readTransaction(rpcUrl: string, hash: string): Promise<Transactio
   return { blockHash, from, to, producer: block.miner, logs: JSON.stringify(logs), trace: JSON.stringify(trace) }
 }
 
-export async function headerAt(rpcUrl: string, number: bigint | 'latest'): Promise<Header> {
-  const tag = number === 'latest' ? number : `0x${number.toString(16)}`
+export async function headerAt(rpcUrl: string, number: bigint | 'latest' | 'finalized'): Promise<Header> {
+  const tag = typeof number === 'string' ? number : `0x${number.toString(16)}`
   const block = (await createRpc(rpcUrl).request('eth_getBlockByNumber', [tag, false])) as Readonly<
     Record<string, string>
   >

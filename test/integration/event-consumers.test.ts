@@ -6,6 +6,7 @@ import { EventTailer } from '../../src/events/event-tailer.js'
 import type { LogBreak } from '../../src/events/event-tailer.js'
 import { ConsumerGroups } from '../../src/manager/consumer-groups.js'
 import { systemClock } from '../../src/model/clock.js'
+import type { Clock } from '../../src/model/clock.js'
 import type { LoggedEvent, TidemarkEvent } from '../../src/model/event.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { appendEvents } from '../../src/storage/postgres/append-events.js'
@@ -13,6 +14,7 @@ import { Database } from '../../src/storage/postgres/database.js'
 import { PostgresConsumerStore } from '../../src/storage/postgres/event-consumers.js'
 import { PostgresEventLog } from '../../src/storage/postgres/event-log.js'
 import { PostgresLeaseStore } from '../../src/storage/postgres/lease-store.js'
+import { LeapableClock } from '../support/leapable-clock.js'
 import { recordLog } from '../support/log-recorder.js'
 import { createTestDatabase } from '../support/test-database.js'
 import type { TestDatabase } from '../support/test-database.js'
@@ -50,7 +52,7 @@ describe('a consumer group', () => {
     await testDatabase.drop()
   })
 
-  const startProcess = async (logger = silentLogger): Promise<Process> => {
+  const startProcess = async (logger = silentLogger, clock: Clock = systemClock): Promise<Process> => {
     const own = new Database(testDatabase.address, silentLogger)
     const log = new PostgresEventLog(own, silentLogger)
     const tailer = new EventTailer({ log, clock: systemClock, logger: silentLogger })
@@ -60,7 +62,7 @@ describe('a consumer group', () => {
       leases: new PostgresLeaseStore(own),
       log,
       tailer,
-      clock: systemClock,
+      clock,
       logger,
       leaseMs: LEASE_MS,
     })
@@ -196,6 +198,27 @@ describe('a consumer group', () => {
       'event handler failed',
       'event handler took too long: events go on without waiting for it',
     ])
+  })
+
+  it('does not wait for ever for a handler when it is closed, and gives its event to the next process', async () => {
+    const clock = new LeapableClock()
+    const { groups, close } = await startProcess(silentLogger, clock)
+    const seen: string[] = []
+    await groups.consume({
+      handler: (event) => {
+        seen.push(reasonOf(event))
+        return new Promise(() => undefined)
+      },
+    })
+    await append(['e1'])
+    await until('it was called', () => seen.length === 1)
+    const closed = close()
+    const leaps = setInterval(() => clock.leap(1000), 10)
+    await closed.finally(() => clearInterval(leaps))
+    const next = await startProcess()
+    await next.groups.consume({ handler: (event) => seen.push(`${reasonOf(event)} again`) })
+    await until('the next process has it', () => seen.length === 2)
+    expect(seen).toEqual(['e1', 'e1 again'])
   })
 
   it('hands each event to every handler of the process, of every group', async () => {

@@ -250,11 +250,11 @@ async function checkAnswers(fixture: StoreFixture, model: Model): Promise<void> 
     if (to !== null && toTime !== null) expect([to, toTime]).toEqual([to, timeOf(to)])
   }
   const reader = new PostgresRecordReader(fixture.database)
-  const position = { chainId, token: 'native' as const, solver }
+  const asked = { position: { chainId, token: 'native' as const, solver } }
   const range = { from: blockTime(model.at(Math.max(0, model.cursor - 6)).header) }
-  expect(await reader.stats({ position })).toEqual(naiveStats(history, {}))
-  expect(await reader.stats({ position, ...range })).toEqual(naiveStats(history, range))
-  expect(await reader.series({ position, ...range, points: 9 })).toEqual(naiveSeries(history, range, 10_000))
+  expect(await reader.stats(asked)).toEqual(naiveStats(history, {}))
+  expect(await reader.stats({ ...asked, ...range })).toEqual(naiveStats(history, range))
+  expect(await reader.series({ ...asked, ...range, points: 9 })).toEqual(naiveSeries(history, range, 10_000))
 }
 
 it(

@@ -142,7 +142,7 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
     })
   })
 
-  describe('has the documented index', () => {
+  describe('keeps records found:', () => {
     const indexes = async (): Promise<readonly (readonly [string, boolean])[]> =>
       (await records().listIndexes().toArray()).map((index: { key: object; unique?: boolean }) => [
         JSON.stringify(index.key),
@@ -166,7 +166,7 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
       ['chain, token and solver', { chainId: 1, tokenAddress: 1, solverAddress: 1 }],
       ['time, newest first', { timestamp: -1 }],
       ['block, newest first', { blockNumber: -1 }],
-    ])('%s', async (_title, key) => {
+    ])('has the index %s', async (_title, key) => {
       await (await open()).catchUp()
       expect(await indexes()).toContainEqual([JSON.stringify(key), false])
     })

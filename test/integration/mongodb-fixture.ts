@@ -153,7 +153,17 @@ export async function openCopier(fixture: StoreFixture, url: string, options: Co
     async catchUp() {
       while ((await takeStep()) === 'more');
     },
-    consumer: (mayWork = () => true) => new MongoDbConsumer({ source, place, step, carrier, clock, logger, mayWork }),
+    consumer: (mayWork = () => true) =>
+      new MongoDbConsumer({
+        connect: () => connection.connect(),
+        source,
+        place,
+        step,
+        carrier,
+        clock,
+        logger,
+        mayWork,
+      }),
     close: () => connection.close(),
   }
 }

@@ -1,12 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { backupDatabase, moveDatabase, restoreDatabase, undoMove } from '../../src/index.js'
 import type { MoveOptions, TransferProgress } from '../../src/index.js'
+import { examineDatabase } from '../../src/doctor/examine-database.js'
 import { silentLogger } from '../../src/model/logger.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { migrate } from '../../src/storage/postgres/migrate.js'
@@ -31,12 +33,12 @@ describe('moving a database', () => {
   const settings = (): { databaseUrl: string; dataDir: string } => ({ databaseUrl: source.url, dataDir: '' })
   const options = (): MoveOptions => ({ to: target.url, sourceName: 'the source', targetName: 'the target' })
 
-  /** Moves a few rows at a time, and stops when progress was told so many times. */
-  const stopAfter = (calls: number): Promise<unknown> => {
+  /** Moves a few rows at a time, and stops when a table has been told of so many times. */
+  const stopIn = (table: string, calls: number = 1): Promise<unknown> => {
     const stop = new AbortController()
     let told = 0
-    const onProgress = (): void => {
-      told += 1
+    const onProgress = (progress: TransferProgress): void => {
+      if (progress.table === table && progress.step === 'copying') told += 1
       if (told === calls) stop.abort(new Error('stopped by the test'))
     }
     return moveDatabase(settings(), { ...options(), pagesAtOnce: 2, onProgress, signal: stop.signal })
@@ -52,33 +54,41 @@ describe('moving a database', () => {
     expect(report.tables.map(({ name }) => name).toSorted()).toEqual(await onDatabase(target.address, tableNames))
     expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(800n)
     expect([...steps]).toEqual(['copying', 'checking'])
+    // New rows get ids that no row of the source had.
+    const next = await onDatabase(target.address, (client) =>
+      client.query<{ id: string }>(
+        `insert into tidemark.position (chain_id, token, solver, active) values (10, '', decode(repeat('09', 20), 'hex'), true) returning id`,
+      ),
+    )
+    expect(next.rows[0]?.id).toBe('4')
   })
 
-  it('leaves the source readable and closed, whoever writes', async () => {
-    await moveDatabase(settings(), options())
+  it('leaves the source closed, whoever writes, until the move is undone: then under another name of the event log', async () => {
+    const { log } = await moveDatabase(settings(), options())
     await expect(
       onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`)),
     ).rejects.toMatchObject({ code: '25006', message: expect.stringContaining('was moved to the target') })
     await onDatabase(target.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     await expect(open(source)).rejects.toMatchObject({ code: 'database_moved' })
+    expect(await examineDatabase(settings())).toMatchObject({
+      level: 'problem',
+      text: expect.stringContaining('was moved to the target'),
+    })
     await open(target)
-  })
-
-  it('opens the source again when a move is undone, under another name of the event log', async () => {
-    const { log } = await moveDatabase(settings(), options())
     expect(await undoMove(settings(), 'the source')).toBe(true)
     expect(await undoMove(settings(), 'the source')).toBe(false)
     await open(source)
+    await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     const logs = await Promise.all([source, target].map(({ address }) => onDatabase(address, readLog)))
     expect(logs[0]).not.toBe(log)
     expect(logs[1]).toBe(log)
-    await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
   })
 
   it('goes on after it was stopped between pieces, and nothing is doubled', async () => {
     const before = await onDatabase(source.address, allRows)
-    for (const calls of [1, 7, 20]) {
-      await expect(stopAfter(calls)).rejects.toThrow('stopped by the test')
+    const stops = [['chain'], ['event', 2], ['balance_record', 3], ['balance_record', 3]] as const
+    for (const [table, calls] of stops) {
+      await expect(stopIn(table, calls)).rejects.toThrow('stopped by the test')
       await expect(open(target)).rejects.toMatchObject({ code: 'database_moved' })
       await expect(
         onDatabase(target.address, (client) => client.query(`delete from tidemark.chain`)),
@@ -109,7 +119,7 @@ describe('moving a database', () => {
     const third = await createTestDatabase()
     try {
       await onDatabase(third.address, (client) => fill(client, 10))
-      await expect(stopAfter(3)).rejects.toThrow('stopped by the test')
+      await expect(stopIn('chain', 2)).rejects.toThrow('stopped by the test')
       await expect(moveDatabase({ ...settings(), databaseUrl: third.url }, options())).rejects.toMatchObject({
         code: 'database_moved',
       })
@@ -120,7 +130,7 @@ describe('moving a database', () => {
   })
 
   it('begins again in a target that it half filled, after the move was undone and the source went on', async () => {
-    await expect(stopAfter(20)).rejects.toThrow('stopped by the test')
+    await expect(stopIn('position', 2)).rejects.toThrow('stopped by the test')
     await undoMove(settings(), 'the source')
     await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     const before = await onDatabase(source.address, allRows)
@@ -129,7 +139,7 @@ describe('moving a database', () => {
   })
 
   it('tells when the target does not hold what the source does, and keeps it closed', async () => {
-    await expect(stopAfter(20)).rejects.toThrow('stopped by the test')
+    await expect(stopIn('position', 2)).rejects.toThrow('stopped by the test')
     await onDatabase(target.address, async (client) => {
       await client.query(`select set_config('tidemark_move.mover', move_id::text, false) from tidemark_move.mark`)
       await client.query(`update tidemark.chain set rewrites = 99 where chain_id = 1`)
@@ -155,6 +165,14 @@ describe('moving a database', () => {
     await open(source)
   })
 
+  it('says which of the two cannot be reached, and leaves the source open', async () => {
+    await expect(moveDatabase(settings(), { ...options(), to: 'postgresql://127.0.0.1:1/x' })).rejects.toMatchObject({
+      code: 'database_unavailable',
+      message: expect.stringMatching(/^the target: /),
+    })
+    await open(source)
+  })
+
   it('only tells the source when it died after the target was complete', async () => {
     const { moveId } = await moveDatabase(settings(), options())
     await onDatabase(source.address, (client) => client.query('update tidemark_move.mark set completed_at = null'))
@@ -164,22 +182,18 @@ describe('moving a database', () => {
     await open(target)
   })
 
-  it('goes on after either server ended the connection', async () => {
+  it('goes on after either server ended the connection, at any moment', async () => {
     const before = await onDatabase(source.address, allRows)
-    for (const side of [source, target]) {
-      let cut: Promise<unknown> | null = null
-      const onProgress = (): void => {
-        cut ??= onDatabase(side.address, (client) =>
-          client.query(
-            `select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and application_name like 'tidemark-transfer%'`,
-          ),
-        )
+    const ends = [source, target, source, target, target, target]
+    for (const [round, side] of ends.entries()) {
+      const cuts: Promise<unknown>[] = []
+      const onProgress = ({ table }: TransferProgress): void => {
+        if (cuts.length === 0 && table === 'balance_record') cuts.push(cutTransfers(side, round))
       }
       await expect(moveDatabase(settings(), { ...options(), pagesAtOnce: 1, onProgress })).rejects.toMatchObject({
         code: 'database_unavailable',
       })
-      await cut
+      await Promise.all(cuts)
     }
     await moveDatabase(settings(), options())
     expect(await onDatabase(target.address, allRows)).toEqual(before)
@@ -228,16 +242,6 @@ describe('moving a database', () => {
       await rm(folder, { recursive: true, force: true })
     }
   })
-
-  it('lets new rows get ids that no row of the source had', async () => {
-    await moveDatabase(settings(), options())
-    const next = await onDatabase(target.address, (client) =>
-      client.query<{ id: string }>(
-        `insert into tidemark.position (chain_id, token, solver, active) values (10, '', decode(repeat('09', 20), 'hex'), true) returning id`,
-      ),
-    )
-    expect(next.rows[0]?.id).toBe('4')
-  })
 })
 
 async function open(database: TestDatabase): Promise<void> {
@@ -247,6 +251,16 @@ async function open(database: TestDatabase): Promise<void> {
   } finally {
     await connection.close()
   }
+}
+
+async function cutTransfers(database: TestDatabase, afterMs: number): Promise<void> {
+  await onDatabase(database.address, async (client) => {
+    await sleep(afterMs)
+    await client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name like 'tidemark-transfer%'`,
+    )
+  })
 }
 
 async function readLog(client: pg.Client): Promise<string | undefined> {

@@ -112,7 +112,7 @@ describe('answers from PostgreSQL', () => {
             expect(series?.buckets.length).toBeLessThanOrEqual(points)
           }
         }),
-        { numRuns: times(120, 5000) },
+        { numRuns: times(80, 5000) },
       )
     },
     longTimeoutMs,

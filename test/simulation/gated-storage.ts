@@ -2,6 +2,7 @@ import { DatabaseUnavailableError } from '../../src/storage/postgres/database.js
 import type { LoggedEvent } from '../../src/model/event.js'
 import type { EventLogHead } from '../../src/events/event-log.js'
 import type { Storage } from '../../src/storage/postgres/postgres-storage.js'
+import { LeaseLostError } from '../../src/leases/lease-store.js'
 import type { LedgerStore } from '../../src/ledger/ledger-store.js'
 import type { Lots } from './lots.js'
 import type { Owner, Scheduler } from './scheduler.js'
@@ -23,6 +24,8 @@ export interface DatabaseCounters {
   lostAnswers: number
   /** Calls of a dead replica that were carried out after its death. */
   posthumous: number
+  /** Writes that were refused because another replica followed the chain by then. */
+  leasesLost: number
 }
 
 interface Listener {
@@ -33,7 +36,7 @@ interface Listener {
 /** The one database, to which each call of each replica is a step of its own. */
 export class GatedDatabase {
   readonly trouble: DatabaseTrouble = { away: false, lostAnswers: 0 }
-  readonly counters: DatabaseCounters = { calls: 0, refused: 0, lostAnswers: 0, posthumous: 0 }
+  readonly counters: DatabaseCounters = { calls: 0, refused: 0, lostAnswers: 0, posthumous: 0, leasesLost: 0 }
   /** Told of each write that was carried out, before its sender is. */
   onWritten: (owner: Owner) => void = () => undefined
   readonly #storage: Storage
@@ -136,13 +139,18 @@ export class GatedDatabase {
       const lostWithOwner = this.#lots.chance(0.5)
       this.#scheduler.after(this.#lots.delayMs(CALL_MS), this.#world, `${owner.name} ${label}`, async () => {
         if (!owner.alive && lostWithOwner) return
+        const { frozen } = owner
+        const deliver = (answer: () => void): void =>
+          frozen === undefined ? answer() : void this.#scheduler.after(0, owner, `answer to ${label}`, answer)
         this.counters.calls += 1
         if (this.trouble.away) {
           this.counters.refused += 1
-          if (owner.alive) reject(new DatabaseUnavailableError('the database did not answer: simulated outage'))
+          const error = new DatabaseUnavailableError('the database did not answer: simulated outage')
+          if (owner.alive) deliver(() => reject(error))
           return
         }
         const answer = await outcomeOf(work)
+        if (!answer.ok && answer.error instanceof LeaseLostError) this.counters.leasesLost += 1
         const written = writes(label)
         if (written) this.#changed()
         if (written && owner.alive) this.onWritten(owner)
@@ -151,9 +159,9 @@ export class GatedDatabase {
           this.counters.posthumous += 1
         } else if (this.#lots.chance(this.trouble.lostAnswers)) {
           this.counters.lostAnswers += 1
-          reject(new DatabaseUnavailableError('the database did not answer: simulated loss of the answer'))
-        } else if (answer.ok) resolve(answer.value)
-        else reject(answer.error)
+          const error = new DatabaseUnavailableError('the database did not answer: simulated loss of the answer')
+          deliver(() => reject(error))
+        } else deliver(() => (answer.ok ? resolve(answer.value) : reject(answer.error)))
       })
     })
   }

@@ -42,9 +42,10 @@ export class Replica {
     this.#host = host
   }
 
-  /** The running service; null while there is none. */
+  /** The running service; null while there is none, or none that answers. */
   get manager(): BalanceManager | null {
-    return this.#life?.running === true ? this.#life.manager : null
+    const life = this.#life
+    return life?.running === true && life.owner.frozen === undefined ? life.manager : null
   }
 
   /** The owner of the present life's steps; null while there is none. */
@@ -85,6 +86,16 @@ export class Replica {
     this.#life.owner.alive = false
     this.#world.network.forget(this.#life.owner)
     this.#life = null
+  }
+
+  /** It stands still, and goes on after a time as if nothing had been. */
+  freeze(durationMs: number): void {
+    const owner = this.owner
+    if (owner === null || owner.frozen !== undefined) return
+    const { scheduler } = this.#world
+    const fromMs = scheduler.nowMs
+    owner.frozen = { fromMs, untilMs: fromMs + durationMs }
+    scheduler.after(durationMs, this.#host, `${owner.name} thaws`, () => (owner.frozen = undefined))
   }
 
   /** Ends in good order. */

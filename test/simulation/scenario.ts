@@ -48,6 +48,8 @@ export interface Scenario {
   readonly databaseAwayEveryMs: number | null
   readonly lostAnswers: number
   readonly watchListEveryMs: number | null
+  /** Usual time between two moments at which a replica freezes for some seconds. */
+  readonly freezeEveryMs: number | null
 }
 
 const wallets: readonly Address[] = Array.from(
@@ -70,6 +72,7 @@ export function drawScenario(seed: number): Scenario {
     databaseAwayEveryMs: lots.chance(0.4) ? 40_000 : null,
     lostAnswers: lots.pick([0, 0, 0.005, 0.02]),
     watchListEveryMs: lots.chance(0.5) ? 25_000 : null,
+    freezeEveryMs: lots.chance(0.5) ? lots.pick([12_000, 30_000]) : null,
   }
 }
 

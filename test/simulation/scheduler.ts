@@ -3,15 +3,19 @@ import { createHash } from 'node:crypto'
 import type { Lots } from './lots.js'
 
 const KEPT_STEPS = 50
+/** Steps of a second follow each other within a microsecond when their owner thaws. */
+const ORDER = 1_000_000
 
 /** Who a step belongs to: a replica dies, and with it everything it still had to do. */
 export interface Owner {
   readonly name: string
   alive: boolean
+  /** Stopped as by a signal: what it has to do waits, while time and the world go on. */
+  frozen?: { readonly fromMs: number; readonly untilMs: number } | undefined
 }
 
 interface Step {
-  readonly dueMs: number
+  dueMs: number
   /** Decides between steps of one instant. */
   readonly tie: number
   readonly owner: Owner
@@ -83,6 +87,7 @@ export class Scheduler {
       const next = pop(this.#heap)
       if (next === undefined) return false
       if (next.cancelled || !next.owner.alive) continue
+      if (this.#postponed(next)) continue
       this.#nowMs = Math.max(this.#nowMs, next.dueMs)
       this.#steps += 1
       this.note(next.owner, next.what)
@@ -90,6 +95,15 @@ export class Scheduler {
       await settled()
       return true
     }
+  }
+
+  /** What a frozen owner has to do is done when it thaws, in the order in which it was due. */
+  #postponed(step: Step): boolean {
+    const { frozen } = step.owner
+    if (frozen === undefined || frozen.untilMs <= Math.max(this.#nowMs, step.dueMs)) return false
+    step.dueMs = frozen.untilMs + (step.dueMs - frozen.fromMs) / ORDER
+    push(this.#heap, step)
+    return true
   }
 
   /** Steps that an owner still has to do, for finding what it left behind. */

@@ -73,6 +73,7 @@ async function play(world: World, options: WorldOptions, sabotage: string | unde
       'storage calls refused': world.database.counters.refused,
       'storage answers lost': world.database.counters.lostAnswers,
       'storage calls of dead replicas': world.database.counters.posthumous,
+      'writes refused for a lost lease': world.database.counters.leasesLost,
       'snapshots acknowledged': world.reporter.acknowledged,
       'records checked': coverage.records,
       'position blocks known exactly': coverage.exact,

@@ -19,9 +19,12 @@ import { VirtualNetwork } from './virtual-network.js'
 
 const CHECK_MS = 20_000
 const DOWN_MS = 4000
+/** More than twice as long as a lease lasts. */
+const FROZEN_MS_MAX = 12_000
 
 const countedFacts = [
   'crashes',
+  'freezes',
   'database outages',
   'watch list changes',
   'checks of everything',
@@ -94,6 +97,7 @@ export function letLoose(world: World, options: WorldOptions): void {
   for (const chain of world.chains) chain.letLoose(() => world.weather)
   world.reporter.letLoose(() => world.weather === 'stormy')
   crashNowAndThen(world, scenario, lots('crashes'))
+  freezeNowAndThen(world, scenario, lots('freezes'))
   troubleTheDatabase(world, scenario, lots('database trouble'))
   changeTheWatchList(world, scenario, lots('watch list'))
   repeat(world, CHECK_MS, 'check', async () => {
@@ -177,6 +181,19 @@ function crashNowAndThen(world: World, { crashEveryMs, crashAtWrite }: Scenario,
       })
     next()
   }
+}
+
+/** A process stands still, often for so long that another one takes its chains over, and then goes on where it was. */
+function freezeNowAndThen(world: World, { freezeEveryMs }: Scenario, lots: Lots): void {
+  if (freezeEveryMs === null) return
+  const next = (): void =>
+    repeatOnce(world, lots.delayMs(freezeEveryMs), 'freeze', () => {
+      if (world.weather !== 'stormy') return
+      lots.pick(world.replicas).freeze(lots.integer(500, FROZEN_MS_MAX))
+      count(world, 'freezes')
+      next()
+    })
+  next()
 }
 
 function troubleTheDatabase(world: World, { databaseAwayEveryMs, lostAnswers }: Scenario, lots: Lots): void {

@@ -12,8 +12,10 @@ export interface FollowOptions {
   readonly refreshEveryMs?: number
   /** Called for each event after the state has taken it over, in order. */
   readonly onEvent?: (event: WireEvent) => void
-  /** Called after each change of the balances. */
-  readonly onBalances: () => void
+  /** Called after a list was taken over: names and decimals are known from then on. */
+  readonly onListed?: () => void
+  /** Called after each change of the balances, by a list or an event. */
+  readonly onBalances?: () => void
   readonly onProblem: (problem: string) => void
   /** It will not go on by itself. */
   readonly onEnd: (error: Error) => void
@@ -21,7 +23,7 @@ export interface FollowOptions {
 
 /** Keeps a state up to date until it is closed: lists first, then events. */
 export async function followBalances(options: FollowOptions): Promise<{ close(): Promise<void> }> {
-  const { source, filters = [{}], state, onBalances, onProblem } = options
+  const { source, filters = [{}], state, onProblem } = options
   let closed = false
   let reading: Promise<void> | null = null
   let again = false
@@ -41,7 +43,8 @@ export async function followBalances(options: FollowOptions): Promise<{ close():
     if (before !== takenBack) return
     state.applySolvers(solvers)
     state.applyBalances(balances)
-    onBalances()
+    options.onListed?.()
+    options.onBalances?.()
   }
 
   /** One list at a time: what is asked for meanwhile is read once afterwards. */
@@ -70,7 +73,7 @@ export async function followBalances(options: FollowOptions): Promise<{ close():
       refresh()
     },
     onEvent: (event) => {
-      if (applyEvent(state, event)) onBalances()
+      if (applyEvent(state, event)) options.onBalances?.()
       if (event.name === 'balance:reverted') takenBack += 1
       if (event.name === 'balance:reverted' || event.name === 'watch-list:changed') refresh()
       options.onEvent?.(event)

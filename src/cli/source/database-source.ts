@@ -5,16 +5,12 @@ import { addSolverBodySchema, encodeSolver, encodeWatchedToken } from '../../api
 import type { WireBalanceRecord, WireCurrentBalance, WirePastBalance } from '../../client/index.js'
 import { ConfigurationError, parseAddress, parseToken } from '../../index.js'
 import type { Address, BalanceFilter, OpenBalances, Page, Position } from '../../index.js'
-import { formatDuration } from '../format-duration.js'
 import type { BalanceSource, LiveListener, PositionName, SourceFilter, SourceRange } from './balance-source.js'
 import { UnknownChainNameError, unknownPosition } from './source-errors.js'
 
 /** Items of one statement of a long list. */
 const PAGE_ITEMS = 500
-/** Somebody who follows a chain stores a block more often than this; otherwise nobody may be looking. */
-const FOLLOWED_WITHIN_MS = 120_000
-
-/** Reads the database itself. Nobody is asked whether the chains are followed: their newest blocks tell. */
+/** Reads the database itself. Whether its chains are followed is told by those who follow them, in the database. */
 export function databaseSource(opened: OpenBalances, name: string): BalanceSource {
   const { reader, records, watchList } = opened
   const close = (): Promise<void> => opened.close()
@@ -76,11 +72,15 @@ async function tokensOf({ watchList }: OpenBalances, chainId: string): ReturnTyp
   return tokens.map(encodeWatchedToken)
 }
 
-async function* balancesOf({ reader }: OpenBalances, filter: SourceFilter): AsyncGenerator<WireCurrentBalance> {
-  const stale = await staleChains(reader)
+async function* balancesOf(opened: OpenBalances, filter: SourceFilter): AsyncGenerator<WireCurrentBalance> {
+  const { reader } = opened
+  const reasons = new Map<bigint, Promise<string | null>>()
   const wanted = readFilter(filter)
   for await (const balance of pagesOf((after) => reader.currentBalances({ ...wanted, limit: PAGE_ITEMS, after }))) {
-    yield encodeCurrentBalance({ ...balance, staleReason: balance.staleReason ?? stale.get(balance.chainId) ?? null })
+    const { chainId } = balance
+    const reason = reasons.get(chainId) ?? opened.staleReason(chainId)
+    reasons.set(chainId, reason)
+    yield encodeCurrentBalance({ ...balance, staleReason: balance.staleReason ?? (await reason) })
   }
 }
 
@@ -105,18 +105,6 @@ async function* pagesOf<Item>(read: (after: bigint | undefined) => Promise<Page<
 /** @throws UnknownPositionError */
 async function requireKnown({ reader }: OpenBalances, position: PositionName): Promise<void> {
   if ((await reader.coverage(readPosition(position))) === null) throw unknownPosition()
-}
-
-/** Why balances of a chain may be out of date, for those of which nobody has stored a block lately. */
-async function staleChains(reader: OpenBalances['reader']): Promise<ReadonlyMap<bigint, string>> {
-  const nowMs = Date.now()
-  return new Map(
-    (await reader.chains()).flatMap(({ chainId, processed }): [bigint, string][] => {
-      const ageMs = processed === null ? 0 : nowMs - processed.timestamp.getTime()
-      if (ageMs <= FOLLOWED_WITHIN_MS) return []
-      return [[chainId, `the newest stored block of this chain is ${formatDuration(ageMs)} old`]]
-    }),
-  )
 }
 
 async function* historyOf(

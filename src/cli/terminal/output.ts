@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Writable } from 'node:stream'
 
 import { paint } from './styled-line.js'
 import type { StyledLine } from './styled-line.js'
@@ -8,16 +9,19 @@ export class OutputClosedError extends Error {
   override readonly name = 'OutputClosedError'
 }
 
+/** What a command writes to: a terminal, a pipe or a file. */
+type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
+
 /** Standard output: what a command is asked for goes here, and everything else to standard error. */
 export class Output {
   readonly isTerminal: boolean
   readonly colours: boolean
-  readonly #stream: NodeJS.WriteStream
+  readonly #stream: OutputStream
   readonly #closed = new AbortController()
 
-  constructor(stream: NodeJS.WriteStream = process.stdout, env: NodeJS.ProcessEnv = process.env) {
+  constructor(stream: OutputStream = process.stdout, env: NodeJS.ProcessEnv = process.env) {
     this.#stream = stream
-    this.isTerminal = stream.isTTY && env['TERM'] !== 'dumb'
+    this.isTerminal = stream.isTTY === true && env['TERM'] !== 'dumb'
     this.colours = this.isTerminal && (env['NO_COLOR'] ?? '') === ''
     stream.on('error', () => this.#closed.abort())
   }

@@ -3,6 +3,7 @@ import type { Collection, Db, MongoClient, MongoClientOptions } from 'mongodb'
 
 import { ConfigurationError, messageOf } from '../../model/errors.js'
 import type { Logger } from '../../model/logger.js'
+import { MongoDbUnavailableError, asMongoDbError, mongoDbTroubleText } from './mongodb-errors.js'
 import { PLACE_COLLECTION } from './copy-place.js'
 import type { PlaceDocument } from './copy-place.js'
 import { RECORD_COLLECTION } from './record-document.js'
@@ -25,7 +26,7 @@ export interface MongoDbSettings {
   readonly url: string
 }
 
-/** Pooled connections to one database. Connects when it is first used, and again whenever that is needed. */
+/** Pooled connections to one database. */
 export interface MongoDbConnection {
   readonly database: Db
   readonly records: Collection<StoredDocument>
@@ -33,6 +34,13 @@ export interface MongoDbConnection {
   readonly places: Collection<PlaceDocument>
   /** The name of the database. */
   readonly name: string
+  /**
+   * Connects unless it is connected. What is called afterwards finds a server that comes back by itself; only after a first
+   * attempt that failed the driver never tries again by itself.
+   *
+   * @throws {MongoDbUnavailableError}
+   */
+  connect(): Promise<void>
   close(): Promise<void>
 }
 
@@ -63,6 +71,14 @@ export async function openMongoDb(settings: MongoDbSettings, logger: Logger): Pr
     records: database.collection<StoredDocument>(RECORD_COLLECTION, { readPreference: 'primary' }),
     places: database.collection<PlaceDocument>(PLACE_COLLECTION, { readPreference: 'primary' }),
     name,
+    async connect() {
+      if (closing !== null) throw new MongoDbUnavailableError(mongoDbTroubleText.closed, { trouble: 'closed' })
+      try {
+        await client.connect()
+      } catch (error) {
+        throw asMongoDbError(error)
+      }
+    },
     close: () => (closing ??= client.close(true)),
   }
 }

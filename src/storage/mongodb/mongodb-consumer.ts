@@ -18,6 +18,7 @@ const RETRY_MS_MAX = 5000
 const TOLD_EVERY = 12
 
 export interface MongoDbConsumerOptions {
+  readonly connect: () => Promise<void>
   readonly source: RecordSource
   readonly place: CopyPlace
   readonly step: CopyStep
@@ -91,8 +92,9 @@ export class MongoDbConsumer {
   }
 
   async #turn(): Promise<'more' | 'idle' | 'failed'> {
-    const { place, step, mayWork } = this.#options
+    const { connect, place, step, mayWork } = this.#options
     try {
+      await connect()
       this.#place = await place.read()
       if (!mayWork()) {
         this.#recover()

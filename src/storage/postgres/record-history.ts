@@ -58,18 +58,20 @@ export async function positionId(database: Queryable, { chainId, token, solver }
 
 /**
  * Times are turned into blocks first, by the index that has them in order: so a page costs the same anywhere in a long
- * history, whatever bounds it has.
+ * history, whatever bounds it has. Positions and blocks are compared as pairs, which only the primary key has in order:
+ * the index on blocks alone would lead through the records of all positions.
  */
 const selectRecords = `
   select ${recordColumns} from tidemark.balance_record as record
-  where position_id = $1
-    and block_number >= greatest($2::bigint, case when $4::timestamptz is not null then coalesce((
-      select block_number from tidemark.balance_record
-      where position_id = $1 and timestamp >= $4 order by timestamp, block_number limit 1), ${BLOCK_MAX}) end)
-    and block_number <= least($3::bigint, case when $5::timestamptz is not null then coalesce((
-      select block_number from tidemark.balance_record
-      where position_id = $1 and timestamp <= $5 order by timestamp desc, block_number desc limit 1), -1) end)
-  order by block_number desc
+  where (position_id, block_number) >= ($1::bigint,
+      greatest($2::bigint, case when $4::timestamptz is not null then coalesce((
+        select block_number from tidemark.balance_record
+        where position_id = $1 and timestamp >= $4 order by timestamp, block_number limit 1), ${BLOCK_MAX}) end))
+    and (position_id, block_number) <= ($1::bigint,
+      least($3::bigint, case when $5::timestamptz is not null then coalesce((
+        select block_number from tidemark.balance_record
+        where position_id = $1 and timestamp <= $5 order by timestamp desc, block_number desc limit 1), -1) end))
+  order by position_id desc, block_number desc
   limit $6`
 
 /** A page of records, newest first; null for a position that was never watched. */

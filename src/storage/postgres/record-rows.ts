@@ -4,6 +4,9 @@ import { toBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 import { StatementParts } from './statement-parts.js'
 
+/** Hexadecimal digits of a transaction's hash. */
+const HASH_LENGTH = 64
+
 /** The columns of a record as lists: type, and value of each row. */
 const columns: readonly (readonly [type: string, value: (row: HistoryRow) => unknown])[] = [
   ['bigint', (row) => row.positionId],
@@ -33,8 +36,10 @@ export function addRecords(statement: StatementParts, rows: readonly HistoryRow[
     insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance,
       previous_balance, transaction_hashes, cause, unexplained, decimals, symbol, name)
     select id, number, hash, at, balance, previous,
-      (select coalesce(array_agg(decode(listed.hash, 'hex') order by place), '{}')
-       from unnest(string_to_array(hashes, ',')) with ordinality as listed (hash, place)),
+      -- Most changes have one transaction, which need not be taken apart.
+      case when length(hashes) <= ${HASH_LENGTH} then array_remove(array[decode(hashes, 'hex')], '')
+           else (select array_agg(decode(listed.hash, 'hex') order by place)
+                 from unnest(string_to_array(hashes, ',')) with ordinality as listed (hash, place)) end,
       cause, unexplained, decimals, symbol, name
     from unnest(${lists.join(', ')})
       as entry (id, number, hash, at, balance, previous, hashes, cause, unexplained, decimals, symbol, name)

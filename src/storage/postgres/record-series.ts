@@ -36,19 +36,24 @@ const framePart = `
  */
 const bucketParts = `
   bound as materialized (
-    select
-      (select block_number from tidemark.balance_record, frame
-       where position_id = id and timestamp >= since order by timestamp, block_number limit 1) as low,
-      (select block_number from tidemark.balance_record, frame
-       where position_id = id and timestamp <= until order by timestamp desc, block_number desc limit 1) as high
+    select id, width, low, high
+    from frame
+    cross join lateral (
+      select block_number as low from tidemark.balance_record
+      where position_id = id and timestamp >= since order by timestamp, block_number limit 1
+    ) as first
+    cross join lateral (
+      select block_number as high from tidemark.balance_record
+      where position_id = id and timestamp <= until order by timestamp desc, block_number desc limit 1
+    ) as last
   ), bucket as materialized (
     select bucket, count(*) as count, min(block_number) as first, max(block_number) as last,
       mod(min(packed + block_number), ${BLOCK_SPACE})::bigint as lowest,
       mod(mod(-max(packed - block_number), ${BLOCK_SPACE}) + ${BLOCK_SPACE}, ${BLOCK_SPACE})::bigint as highest
     from (
       select block_number, balance * ${BLOCK_SPACE} as packed, date_part('epoch', timestamp)::bigint / width as bucket
-      from frame, bound, tidemark.balance_record
-      where position_id = id and block_number between low and high
+      from bound join tidemark.balance_record on position_id = id
+      where block_number between low and high
       offset 0
     ) as record
     group by bucket
@@ -76,7 +81,7 @@ const selectBuckets = `
       (point) => `
   left join lateral (
     select timestamp as ${point}_time, balance as ${point}_balance from tidemark.balance_record
-    where position_id = id and block_number = ${point}
+    where position_id = id and block_number = ${point} limit 1
   ) as ${point}_record on true`,
     )
     .join('')}

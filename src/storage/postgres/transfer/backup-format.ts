@@ -6,7 +6,7 @@ import { BackupDamagedError, BackupUnsupportedError } from './transfer-errors.js
  * A backup is gzip of text. The first line is the header, as JSON. Each table follows: a line `{"table": …}`, its rows as
  * `COPY` writes them, a line `\.`. The last line holds the SHA-256 of all bytes before it.
  */
-export const BACKUP_FORMAT: 1 = 1
+export const BACKUP_FORMAT = 1 as const
 
 /** A row, or the header, may be so long; a file that has longer ones would fill the memory. */
 export const MAX_LINE_BYTES: number = 64 * 1024 * 1024
