@@ -83,14 +83,22 @@ export class PostgresBalanceReader implements BalanceReader {
           case when coverage.kind = 'exact' then cursor_timestamp
                else coalesce(verified_timestamp, record.timestamp) end as verified_timestamp,
           safe_number, finalized_number
-        from tidemark.position
+        from (
+          -- In order first: then no more of them are looked at than a page has.
+          select * from tidemark.position
+          where id > $1
+            and ($2::bigint is null or chain_id = $2)
+            and ($3::bytea is null or token = $3)
+            and ($4::bytea is null or solver = $4)
+          order by id offset 0
+        ) as position
         join tidemark.chain on chain.chain_id = position.chain_id
-        join tidemark.balance_record as record on record.position_id = position.id and block_number = record_number
+        -- One by one, by the position's own index: the planner knows too little of the two to join them well.
+        cross join lateral (
+          select * from tidemark.balance_record
+          where position_id = position.id and block_number <= record_number order by block_number desc limit 1
+        ) as record
         left join tidemark.coverage on coverage.position_id = position.id and to_number is null
-        where position.id > $1
-          and ($2::bigint is null or position.chain_id = $2)
-          and ($3::bytea is null or token = $3)
-          and ($4::bytea is null or solver = $4)
         order by position.id
         limit $5`,
       values: [

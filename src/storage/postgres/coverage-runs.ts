@@ -33,9 +33,11 @@ const timeWithin = (direction: 'asc' | 'desc'): string => `
  */
 export const runParts: string = `
   neighbour as (
-    select coverage.*, lag(to_number) over along + 1 is not distinct from from_number as touches,
+    select covered.*, cursor_number, cursor_timestamp,
+      lag(to_number) over along + 1 is not distinct from from_number as touches,
       lag(kind) over along is not distinct from kind as alike
-    from tidemark.coverage where position_id in (select id from subject)
+    from subject
+    cross join lateral (select * from tidemark.coverage where position_id = subject.id offset 0) as covered
     window along as (partition by position_id order by from_number)
   ), placed as (
     select *, count(*) filter (where not (touches and alike)) over along as place
@@ -43,6 +45,7 @@ export const runParts: string = `
   ), joined as (
     select position_id, kind, min(from_number) as from_number,
       case when bool_and(to_number is not null) then max(to_number) end as to_number,
+      min(cursor_number) as cursor_number, min(cursor_timestamp) as cursor_timestamp,
       (array_agg(touches order by from_number))[1] as follows,
       (array_agg(from_timestamp order by from_number))[1] as from_timestamp,
       (array_agg(to_timestamp order by from_number desc))[1] as to_timestamp
@@ -51,7 +54,7 @@ export const runParts: string = `
     select position_id, kind, from_number, to_number, coalesce(to_number, cursor_number) as last_number, follows,
       coalesce(from_timestamp, ${timeWithin('asc')}) as from_time,
       case when to_number is null then cursor_timestamp else coalesce(to_timestamp, ${timeWithin('desc')}) end as to_time
-    from joined join subject on subject.id = position_id
+    from joined
   ), run as materialized (
     select *, coalesce(lead(case when follows then from_time end) over along, to_time) as end_time
     from timed window along as (partition by position_id order by from_number)
