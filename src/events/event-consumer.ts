@@ -150,8 +150,14 @@ class ConsumerRun {
   /** Numbers may mean other events now: what is stored beside them tells where to go on. */
   async #reopen(): Promise<void> {
     this.#recent = []
+    // It may change once more meanwhile.
     this.#logChanged = false
-    await this.#open()
+    try {
+      await this.#open()
+    } catch (error) {
+      this.#logChanged = true
+      throw error
+    }
   }
 
   /** What comes next, as far as it is known: from memory, or else from the log. */

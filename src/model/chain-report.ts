@@ -29,6 +29,9 @@ export function staleReasonOf({ state, reason }: Pick<ChainReport, 'state' | 're
   return state === 'live' ? null : `the chain is ${state}: ${reason ?? 'for a reason not known'}`
 }
 
+/** What nodes say may be long, and is told every few seconds. */
+const TEXT_LENGTH_MAX = 500
+
 const count = z.number().int().nonnegative()
 const blockNumber = z
   .string()
@@ -70,7 +73,10 @@ const reportSchema = z.object({
 
 /** As text, for the processes that stand by. */
 export function encodeChainReport(report: ChainReport): string {
-  return JSON.stringify(report, (_key, value: unknown) => (typeof value === 'bigint' ? value.toString() : value))
+  return JSON.stringify(report, (_key, value: unknown) => {
+    if (typeof value === 'bigint') return value.toString()
+    return typeof value === 'string' && value.length > TEXT_LENGTH_MAX ? `${value.slice(0, TEXT_LENGTH_MAX)}…` : value
+  })
 }
 
 /** @returns null for what is not a report of a version that is understood */

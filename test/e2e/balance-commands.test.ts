@@ -85,8 +85,8 @@ beforeAll(async () => {
   alone = commandLine(folder, { DATABASE_URL: database.url })
   // The service tells those who read beside it how the chain is doing, with each renewal of its lease.
   await until('the chain is known to be live', async () => {
-    const rows = await query<{ note: string }>("select note from tidemark.lease where name like 'chain:%'")
-    return rows[0]?.note.includes('"state":"live"')
+    const rows = await query<{ note: string | null }>("select note from tidemark.lease where name like 'chain:%'")
+    return rows[0]?.note?.includes('"state":"live"')
   })
   // From here on nothing moves any more: answers can be compared.
   const { number: finalized } = await headerAt(anvil.rpcUrl, 'finalized')
@@ -213,6 +213,12 @@ describe('tidemark balance', () => {
   })
 
   it('lets no name of a token act on the terminal', async () => {
+    // What comes from the chain was cleaned already; here nothing is.
+    const evil = "U&'\\202E\\001B[31mEvil\\2066\\009B1m\\0007\\2028'"
+    await query(`update tidemark.token_metadata set symbol = ${evil}, name = ${evil}
+                 where token = decode('${hostile.slice(2)}', 'hex')`)
+    await query(`update tidemark.balance_record set symbol = ${evil}, name = ${evil} where position_id in
+                 (select id from tidemark.position where token = decode('${hostile.slice(2)}', 'hex'))`)
     const commands = [
       ['balance'],
       ['tokens', 'list'],
@@ -222,7 +228,7 @@ describe('tidemark balance', () => {
     await Promise.all(
       commands.map(async (args) => {
         const { out, told } = await alone.run(args)
-        expect(out).not.toBe('')
+        expect(out).toContain('Evil')
         expect((out + told).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
       }),
     )
@@ -276,6 +282,9 @@ describe('tidemark history', () => {
     const args = ['history', chain, 'USDC', 'hot', '--all']
     const { code, out } = await asking.run([...args, '--csv'])
     expect(code).toBe(0)
+    const newest = await alone.run(['history', chain, 'USDC', 'hot', '--limit', '1'])
+    expect(newest).toMatchObject({ code: 0, told: expect.stringMatching(/^There are older records/) as unknown })
+    expect(newest.out.trimEnd().split('\n')).toHaveLength(2)
     const [heading, ...lines] = out
       .trimEnd()
       .split('\n')

@@ -15,7 +15,7 @@ const ETHER = 10n ** 18n
 const [payer, payee] = [wallet(1), wallet(2)]
 const apiKey = 'the-secret-of-the-nestjs-example-01'
 /** A process that died holds its part in the group so long, and some time goes by until another one asks. */
-const TAKEOVER_MS = 15_000
+const TAKEOVER_MS = 30_000
 
 interface Change {
   readonly seq: string
@@ -113,7 +113,7 @@ const received = async (application: RunningApplication): Promise<bigint[]> =>
 describe.concurrent.each<{ example: ExampleName; what: string }>([
   { example: 'nestjs-app', what: 'NestJS 12, ESM' },
   { example: 'nestjs-app-commonjs', what: 'NestJS 11, CommonJS' },
-])('an application of $what', { timeout: 90_000 }, ({ example }) => {
+])('an application of $what', { timeout: 180_000 }, ({ example }) => {
   let installed: InstalledApplication
 
   beforeAll(async () => {

@@ -121,7 +121,7 @@ describe('leases in PostgreSQL', () => {
     const a = keep('a', new PostgresLeaseStore(connect()))
     await until('the first process works', () => a.periods.length === 1)
     const b = keep('b', new PostgresLeaseStore(connect()))
-    await sleep(2500)
+    await sleep(1800)
     expect(a.periods).toHaveLength(1)
     expect(b.periods).toHaveLength(0)
     await a.keeper.close()

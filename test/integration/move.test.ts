@@ -34,12 +34,12 @@ describe('moving a database', () => {
   const options = (): MoveOptions => ({ to: target.url, sourceName: 'the source', targetName: 'the target' })
 
   /** Moves a few rows at a time, and stops when a table has been told of so many times. */
-  const stopIn = (table: string, times: number = 1): Promise<unknown> => {
+  const stopIn = (table: string, calls: number = 1): Promise<unknown> => {
     const stop = new AbortController()
     let told = 0
     const onProgress = (progress: TransferProgress): void => {
       if (progress.table === table && progress.step === 'copying') told += 1
-      if (told === times) stop.abort(new Error('stopped by the test'))
+      if (told === calls) stop.abort(new Error('stopped by the test'))
     }
     return moveDatabase(settings(), { ...options(), pagesAtOnce: 2, onProgress, signal: stop.signal })
   }
@@ -54,10 +54,17 @@ describe('moving a database', () => {
     expect(report.tables.map(({ name }) => name).toSorted()).toEqual(await onDatabase(target.address, tableNames))
     expect(report.tables.find(({ name }) => name === 'balance_record')?.rows).toBe(800n)
     expect([...steps]).toEqual(['copying', 'checking'])
+    // New rows get ids that no row of the source had.
+    const next = await onDatabase(target.address, (client) =>
+      client.query<{ id: string }>(
+        `insert into tidemark.position (chain_id, token, solver, active) values (10, '', decode(repeat('09', 20), 'hex'), true) returning id`,
+      ),
+    )
+    expect(next.rows[0]?.id).toBe('4')
   })
 
-  it('leaves the source readable and closed, whoever writes', async () => {
-    await moveDatabase(settings(), options())
+  it('leaves the source closed, whoever writes, until the move is undone: then under another name of the event log', async () => {
+    const { log } = await moveDatabase(settings(), options())
     await expect(
       onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`)),
     ).rejects.toMatchObject({ code: '25006', message: expect.stringContaining('was moved to the target') })
@@ -68,24 +75,20 @@ describe('moving a database', () => {
       text: expect.stringContaining('was moved to the target'),
     })
     await open(target)
-  })
-
-  it('opens the source again when a move is undone, under another name of the event log', async () => {
-    const { log } = await moveDatabase(settings(), options())
     expect(await undoMove(settings(), 'the source')).toBe(true)
     expect(await undoMove(settings(), 'the source')).toBe(false)
     await open(source)
+    await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
     const logs = await Promise.all([source, target].map(({ address }) => onDatabase(address, readLog)))
     expect(logs[0]).not.toBe(log)
     expect(logs[1]).toBe(log)
-    await onDatabase(source.address, (client) => client.query(`update tidemark.chain set name = 'other'`))
   })
 
   it('goes on after it was stopped between pieces, and nothing is doubled', async () => {
     const before = await onDatabase(source.address, allRows)
     const stops = [['chain'], ['event', 2], ['balance_record', 3], ['balance_record', 3]] as const
-    for (const [table, times] of stops) {
-      await expect(stopIn(table, times)).rejects.toThrow('stopped by the test')
+    for (const [table, calls] of stops) {
+      await expect(stopIn(table, calls)).rejects.toThrow('stopped by the test')
       await expect(open(target)).rejects.toMatchObject({ code: 'database_moved' })
       await expect(
         onDatabase(target.address, (client) => client.query(`delete from tidemark.chain`)),
@@ -162,6 +165,14 @@ describe('moving a database', () => {
     await open(source)
   })
 
+  it('says which of the two cannot be reached, and leaves the source open', async () => {
+    await expect(moveDatabase(settings(), { ...options(), to: 'postgresql://127.0.0.1:1/x' })).rejects.toMatchObject({
+      code: 'database_unavailable',
+      message: expect.stringMatching(/^the target: /),
+    })
+    await open(source)
+  })
+
   it('only tells the source when it died after the target was complete', async () => {
     const { moveId } = await moveDatabase(settings(), options())
     await onDatabase(source.address, (client) => client.query('update tidemark_move.mark set completed_at = null'))
@@ -230,16 +241,6 @@ describe('moving a database', () => {
       await third.drop()
       await rm(folder, { recursive: true, force: true })
     }
-  })
-
-  it('lets new rows get ids that no row of the source had', async () => {
-    await moveDatabase(settings(), options())
-    const next = await onDatabase(target.address, (client) =>
-      client.query<{ id: string }>(
-        `insert into tidemark.position (chain_id, token, solver, active) values (10, '', decode(repeat('09', 20), 'hex'), true) returning id`,
-      ),
-    )
-    expect(next.rows[0]?.id).toBe('4')
   })
 })
 

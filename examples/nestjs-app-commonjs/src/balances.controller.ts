@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, NotFoundException, Param, Post, Query } from '@nestjs/common'
+import { Controller, Get, NotFoundException, Param, Post, Query } from '@nestjs/common'
 import { BalanceManagerService } from 'tidemark/nestjs'
 
 import { BalanceChanges } from './balance-changes'
@@ -6,17 +6,10 @@ import { toJson } from './to-json'
 
 @Controller()
 export class BalancesController {
-  readonly #balanceManager: BalanceManagerService
-  readonly #changes: BalanceChanges
-
-  // With `emitDecoratorMetadata` the types alone would do, as in most applications.
   constructor(
-    @Inject(BalanceManagerService) balanceManager: BalanceManagerService,
-    @Inject(BalanceChanges) changes: BalanceChanges,
-  ) {
-    this.#balanceManager = balanceManager
-    this.#changes = changes
-  }
+    private readonly balanceManager: BalanceManagerService,
+    private readonly balanceChanges: BalanceChanges,
+  ) {}
 
   @Get('balances/:chainId/:token/:solver')
   async balance(
@@ -24,7 +17,7 @@ export class BalancesController {
     @Param('token') token: string,
     @Param('solver') solver: string,
   ): Promise<unknown> {
-    const balance = await this.#balanceManager.getCurrentBalance(BigInt(chainId), token, solver)
+    const balance = await this.balanceManager.getCurrentBalance(BigInt(chainId), token, solver)
     if (balance === null) throw new NotFoundException('no balance is known yet')
     return toJson(balance)
   }
@@ -36,21 +29,21 @@ export class BalancesController {
     @Param('solver') solver: string,
     @Query('limit') limit = '50',
   ): Promise<unknown> {
-    return toJson(await this.#balanceManager.getBalanceHistory(BigInt(chainId), token, solver, Number(limit)))
+    return toJson(await this.balanceManager.getBalanceHistory(BigInt(chainId), token, solver, Number(limit)))
   }
 
   @Post('solvers/:address')
   async addSolver(@Param('address') address: string): Promise<unknown> {
-    return toJson(await this.#balanceManager.addSolverToMonitor(address))
+    return toJson(await this.balanceManager.addSolverToMonitor(address))
   }
 
   @Post('tokens/:chainId/:token')
   async addToken(@Param('chainId') chainId: string, @Param('token') token: string): Promise<unknown> {
-    return toJson(await this.#balanceManager.addTokensToMonitor(BigInt(chainId), [token]))
+    return toJson(await this.balanceManager.addTokensToMonitor(BigInt(chainId), [token]))
   }
 
   @Get('changes')
   changes(): unknown {
-    return toJson(this.#changes.all)
+    return toJson(this.balanceChanges.all)
   }
 }

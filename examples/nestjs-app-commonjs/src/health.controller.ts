@@ -1,24 +1,18 @@
-import { Controller, Get, Inject } from '@nestjs/common'
+import { Controller, Get } from '@nestjs/common'
 import { HealthCheck, HealthCheckService } from '@nestjs/terminus'
 import type { HealthCheckResult } from '@nestjs/terminus'
 import { BalanceManagerHealthIndicator } from 'tidemark/nestjs'
 
 @Controller('health')
 export class HealthController {
-  readonly #health: HealthCheckService
-  readonly #balances: BalanceManagerHealthIndicator
-
   constructor(
-    @Inject(HealthCheckService) health: HealthCheckService,
-    @Inject(BalanceManagerHealthIndicator) balances: BalanceManagerHealthIndicator,
-  ) {
-    this.#health = health
-    this.#balances = balances
-  }
+    private readonly health: HealthCheckService,
+    private readonly balances: BalanceManagerHealthIndicator,
+  ) {}
 
   @Get()
   @HealthCheck()
   check(): Promise<HealthCheckResult> {
-    return this.#health.check([() => this.#balances.isHealthy()])
+    return this.health.check([() => this.balances.isHealthy()])
   }
 }

@@ -9,7 +9,7 @@ export class BalancesController {
   readonly #balanceManager: BalanceManagerService
   readonly #changes: BalanceChanges
 
-  // With `emitDecoratorMetadata` the types alone would do, as in most applications.
+  // With `emitDecoratorMetadata` the types alone do, as in the CommonJS twin of this application.
   constructor(
     @Inject(BalanceManagerService) balanceManager: BalanceManagerService,
     @Inject(BalanceChanges) changes: BalanceChanges,

@@ -66,7 +66,9 @@ async function rewrite(
   await checkEnd(transaction, commit, plan)
   await writeRecords(transaction, commit, plan)
   await keepNotes(transaction, commit)
-  return { change: plan.added + plan.removed > 0 || grew ? changeOf(commit, plan) : null, plan }
+  // Also a record after the rewritten blocks may be another one now: whoever keeps a copy has to hear of it.
+  const differs = plan.written.length + plan.dropped.length > 0
+  return { change: differs || grew ? changeOf(commit, plan) : null, plan }
 }
 
 interface LockedChainRow {

@@ -6,6 +6,7 @@ import type pg from 'pg'
 import { ConfigurationError } from '../../../model/errors.js'
 import type { Logger } from '../../../model/logger.js'
 import type { DatabaseSettings } from '../connect-database.js'
+import { DatabaseUnavailableError } from '../database-errors.js'
 import { Database } from '../database.js'
 import { startEmbeddedPostgres } from '../embedded/start-embedded-postgres.js'
 import { claimDatabase, openSession } from './transfer-session.js'
@@ -42,8 +43,16 @@ export async function openEnd(settings: EndSettings, called: string, logger: Log
     return { database, session, called, close }
   } catch (error) {
     await close()
-    throw error
+    throw named(error, called)
   }
+}
+
+/** Of two databases, which one it is that does not answer. */
+function named(error: unknown, called: string): unknown {
+  if (!(error instanceof DatabaseUnavailableError)) return error
+  const { trouble, sent, hint } = error
+  const options = { cause: error, trouble, sent, ...(hint === undefined ? {} : { hint }) }
+  return new DatabaseUnavailableError(`${called}: ${error.message}`, options)
 }
 
 /**
