@@ -44,9 +44,13 @@ export async function history(given: NamesGiven, options: HistoryOptions): Promi
   await using source = await chooseSource(options)
   const position = await findPosition(await readDirectory(source), given)
   const seen = new Seen()
-  const records = seen.through(source.history(position, { ...range, ...(limit === null ? {} : { limit }) }), limit)
+  const records = seen.through(
+    source.history(position, { ...range, ...(limit === null ? {} : { limit: limit + 1 }) }),
+    limit,
+  )
   await print(records, options, limit === null)
   if (seen.count === 0) console.error('No record of that time.')
+  if (seen.more) console.error('There are older records: --limit shows more of them, --all every one.')
   return await tellGaps(source, position, range, seen)
 }
 
@@ -79,6 +83,8 @@ function readLimit({ limit, all = false }: HistoryOptions): number | null {
 /** What went by, for what is to be said afterwards. */
 class Seen {
   count = 0
+  /** Whether there was another one than those that were asked for. */
+  more = false
   oldestBlock: bigint | null = null
   newestBlock: bigint | null = null
 
@@ -87,12 +93,13 @@ class Seen {
     limit: number | null,
   ): AsyncGenerator<WireBalanceRecord, void, undefined> {
     for await (const record of records) {
+      this.more = this.count === limit
+      if (this.more) return
       const block = BigInt(record.blockNumber)
       this.count += 1
       this.newestBlock ??= block
       this.oldestBlock = block
       yield record
-      if (this.count === limit) return
     }
   }
 }

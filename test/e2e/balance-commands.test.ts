@@ -85,8 +85,8 @@ beforeAll(async () => {
   alone = commandLine(folder, { DATABASE_URL: database.url })
   // The service tells those who read beside it how the chain is doing, with each renewal of its lease.
   await until('the chain is known to be live', async () => {
-    const rows = await query<{ note: string }>("select note from tidemark.lease where name like 'chain:%'")
-    return rows[0]?.note.includes('"state":"live"')
+    const rows = await query<{ note: string | null }>("select note from tidemark.lease where name like 'chain:%'")
+    return rows[0]?.note?.includes('"state":"live"')
   })
   // From here on nothing moves any more: answers can be compared.
   const { number: finalized } = await headerAt(anvil.rpcUrl, 'finalized')
@@ -282,6 +282,9 @@ describe('tidemark history', () => {
     const args = ['history', chain, 'USDC', 'hot', '--all']
     const { code, out } = await asking.run([...args, '--csv'])
     expect(code).toBe(0)
+    const newest = await alone.run(['history', chain, 'USDC', 'hot', '--limit', '1'])
+    expect(newest).toMatchObject({ code: 0, told: expect.stringMatching(/^There are older records/) as unknown })
+    expect(newest.out.trimEnd().split('\n')).toHaveLength(2)
     const [heading, ...lines] = out
       .trimEnd()
       .split('\n')

@@ -501,6 +501,22 @@ describe('rewritten history', () => {
 describe('a rollback', () => {
   beforeEach(() => started(5n, 6n))
 
+  it('leaves nothing both covered and stale, however often one went before', async () => {
+    const { store, native } = fixture
+    const stale = [{ positionId: native, reason: 'it reverted' }]
+    await store.commitBlock(blockCommit(header(10n), header(11n), { stale }))
+    await store.commitBlock(blockCommit(header(11n), header(12n), { opened: [native] }))
+    await store.commitBlock(blockCommit(header(12n), header(13n), { stale }))
+    await fixture.rollBack(header(13n), header(11n))
+    // There is no coverage for this to end: that of block 12 is gone, and that of block 10 had ended.
+    await store.commitBlock(blockCommit(header(11n), header(12n, 'b'), { stale }))
+    expect(await fixture.coverage(native)).toBe('exact 10-10')
+    await fixture.rollBack(header(12n, 'b'), header(10n))
+    expect(await fixture.coverage(native)).toBe('exact 10-')
+    const position = (await store.loadPositions(chainId)).find(({ id }) => id === native)
+    expect(position).toMatchObject({ covered: true, staleReason: null })
+  })
+
   it('cuts a sampled span off and lets an exact one go on', async () => {
     await fixture.store.commitSpan(
       spanCommit(header(10n), [header(100n)], {

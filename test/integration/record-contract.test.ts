@@ -298,7 +298,7 @@ function keepContract(openReader: OpenReader): void {
   )
 }
 
-const STREAMED = BigInt(times(100, 1200))
+const STREAMED = 100n
 
 async function store(): Promise<StoreFixture> {
   const fixture = await openStore()

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { RetryableError } from '../../model/errors.js'
 import type { CopyPlace, PlaceDocument } from './copy-place.js'
 import { concerns, rewrites } from './event-concerns.js'
+import type { PositionKeys } from './event-concerns.js'
 import { MongoDbUnavailableError } from './mongodb-errors.js'
 import type { LogPlace, RecordEvent, RecordSource } from './record-source.js'
 
@@ -45,7 +46,7 @@ export class CopyWatch {
    * @throws {MongoDbBehindError} when it is not within the time
    * @throws {MongoDbUnavailableError} when MongoDB does not say
    */
-  async caughtUp(positions: ReadonlySet<string>): Promise<void> {
+  async caughtUp(positions: PositionKeys): Promise<void> {
     const deadline = Date.now() + (this.#parts.waitMs ?? CATCH_UP_WAIT_MS)
     // What comes later is not waited for, or a position that always changes would never be answered for.
     const wanted = await this.#parts.source.place()
@@ -60,12 +61,12 @@ export class CopyWatch {
     }
   }
 
-  /** Whether records of these positions were taken back, or written anew, after a place in the log. */
-  rewrittenAfter(place: LogPlace, positions: ReadonlySet<string>): Promise<boolean> {
-    return this.#hasAfter(place, null, (event) => rewrites(event, positions))
+  /** Whether records of positions, each up to a block, were taken back or written anew after a place in the log. */
+  rewrittenAfter(place: LogPlace, blocks: ReadonlyMap<string, bigint>): Promise<boolean> {
+    return this.#hasAfter(place, null, (event) => rewrites(event, blocks))
   }
 
-  async #lacks(place: PlaceDocument, wanted: LogPlace, positions: ReadonlySet<string>): Promise<boolean> {
+  async #lacks(place: PlaceDocument, wanted: LogPlace, positions: PositionKeys): Promise<boolean> {
     if (place.log !== wanted.log) return true
     if (place.seq >= wanted.seq) return false
     if (wanted.seq - place.seq > PENDING_MAX) return true

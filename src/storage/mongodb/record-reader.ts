@@ -230,13 +230,15 @@ export class MongoDbRecordReader implements RecordReader {
     read: (coverage: readonly (PositionCoverage | null)[]) => Promise<Answer>,
   ): Promise<Answer> {
     const { source, coverage, watch } = this.#parts
-    const concerned = new Set(positions.map(positionKey))
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
       const before = await source.place()
       const covered = await coverage.timedCoverage(positions)
-      await watch.caughtUp(concerned)
+      const cursors = new Map(
+        positions.map((position, index) => [positionKey(position), covered[index]?.processed?.number ?? -1n]),
+      )
+      await watch.caughtUp(cursors)
       const answer = await read(covered)
-      if (!(await watch.rewrittenAfter(before, concerned))) return answer
+      if (!(await watch.rewrittenAfter(before, cursors))) return answer
     }
     throw new MongoDbUnavailableError('history was rewritten each time it was read', { trouble: 'busy' })
   }

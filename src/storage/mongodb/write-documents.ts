@@ -7,6 +7,8 @@ import type { StoredDocument } from './record-document.js'
 const ATTEMPTS_MAX = 5
 const DUPLICATE_KEY = 11_000
 
+type Operation = AnyBulkWriteOperation<StoredDocument>
+
 export interface WriteResult {
   readonly written: number
   /** Left as they were, because something newer is there. */
@@ -19,8 +21,8 @@ export interface WriteResult {
  * Writes documents, in any order, where nothing newer is there already. Every write stands alone and may be repeated: all
  * that matters is which version is the highest.
  *
- * A document that has a higher version does not match, so that the server tries to insert a second one of the same `_id`,
- * and refuses.
+ * Most are new: they are inserted. One that is there already is replaced unless it has a higher version; then it does not
+ * match, so that the server tries to insert a second one of the same `_id`, and refuses.
  *
  * @throws {MongoDbForeignError} when a document of somebody else has the place of a record
  * @throws {MongoDbUnavailableError}
@@ -49,11 +51,12 @@ async function writeBatch(
   records: Collection<StoredDocument>,
   documents: readonly StoredDocument[],
 ): Promise<Omit<WriteResult, 'refused'>> {
-  let open = documents
+  const insert = (document: StoredDocument): Operation => ({ insertOne: { document } })
+  let open = await tryWrite(records, documents, insert)
   let written = documents.length
   let newest: bigint | null = null
   for (let attempt = 1; open.length > 0; attempt += 1) {
-    open = await tryWrite(records, open)
+    open = await tryWrite(records, open, replaceUnlessNewer)
     if (open.length === 0) break
     const versions = await readVersions(records, open)
     // Without any document of this key something else was in the way; with an older one another writer was quicker.
@@ -70,9 +73,10 @@ async function writeBatch(
 async function tryWrite(
   records: Collection<StoredDocument>,
   documents: readonly StoredDocument[],
+  operation: (document: StoredDocument) => Operation,
 ): Promise<readonly StoredDocument[]> {
   try {
-    await records.bulkWrite(documents.map(replaceUnlessNewer), { ordered: false })
+    await records.bulkWrite(documents.map(operation), { ordered: false })
     return []
   } catch (error) {
     const indexes = duplicatesOf(error)
@@ -81,7 +85,7 @@ async function tryWrite(
   }
 }
 
-function replaceUnlessNewer(document: StoredDocument): AnyBulkWriteOperation<StoredDocument> {
+function replaceUnlessNewer(document: StoredDocument): Operation {
   return {
     replaceOne: {
       filter: { _id: document._id, version: { $lte: document.version } },

@@ -129,7 +129,11 @@ async function restoreCoverage(transaction: Queryable, { chainId, ancestor }: Ro
     text: `
       update tidemark.position
       set stale_reason = null, verified_number = null, verified_hash = null, verified_timestamp = null
-      where chain_id = $1 and active and verified_number >= $2`,
+      where chain_id = $1 and active
+        and (verified_number >= $2 or (stale_reason is not null and exists (
+          -- It turned stale when it had no coverage to end, because an earlier rollback had taken that.
+          select from tidemark.coverage where position_id = position.id and to_number is null
+        )))`,
     values,
   })
   // What is no longer watched was last known to hold at a block that is gone: now it is the ancestor.
