@@ -19,6 +19,7 @@ import {
   UnknownChainError,
   reasonOf,
 } from './manager/manager-errors.js'
+import { metricsOf, summaryOf } from './manager/describe-chains.js'
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
@@ -277,23 +278,7 @@ export class BalanceManager extends BalanceQueries {
   async chains(): Promise<readonly ChainSummary[]> {
     const { storage, workers } = this.#parts()
     const progress = new Map((await storage.reader.chains()).map((chain) => [chain.chainId, chain]))
-    return workers.map((worker) => {
-      const { chain, report } = worker
-      const stored = progress.get(chain.chainId)
-      return {
-        chainId: chain.chainId,
-        name: chain.name,
-        followed: worker.followed,
-        state: report.state,
-        reason: report.reason,
-        head: worker.followed === 'here' ? report.head : newestOf(report.head, stored?.processed?.number ?? null),
-        processed: stored?.processed?.number ?? null,
-        safe: stored?.finality.safe ?? null,
-        finalized: stored?.finality.finalized ?? null,
-        lagSeconds: lagOf(stored?.processed?.timestamp),
-        endpoints: report.endpoints,
-      }
-    })
+    return workers.map((worker) => summaryOf(worker, progress.get(worker.chain.chainId)))
   }
 
   solvers(): Promise<readonly WatchedSolver[]> {
@@ -425,23 +410,7 @@ export class BalanceManager extends BalanceQueries {
     const summaries = new Map(stored?.map((summary) => [summary.chainId, summary]))
     return {
       database: stored === null ? 'down' : 'up',
-      chains: workers.map((worker) => {
-        const summary = summaries.get(worker.chain.chainId)
-        const { report } = worker
-        return {
-          ...worker.counters,
-          chainId: worker.chain.chainId,
-          followed: worker.followed,
-          state: report.state,
-          head: summary?.head ?? report.head,
-          processed: summary?.processed ?? null,
-          lagSeconds: summary?.lagSeconds ?? null,
-          positions: report.positions,
-          standing: report.standing,
-          rpcRequests: Object.fromEntries(worker.rpcRequests),
-          rpcErrors: Object.fromEntries(worker.rpcErrors),
-        }
-      }),
+      chains: workers.map((worker) => metricsOf(worker, summaries.get(worker.chain.chainId))),
       snapshots: { saved: this.#saved, queued: intake.queued },
       events: { seq: tailer.seq },
       mongodb: stored === null ? null : ((await mongodb?.metrics()) ?? null),
@@ -510,14 +479,4 @@ function holderName(clock: Clock): string {
 
 function throwIfClosed(signal: AbortSignal): void {
   if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
-}
-
-/** What another process told of the head is a moment old, and may be older than what is stored. */
-function newestOf(head: bigint | null, processed: bigint | null): bigint | null {
-  if (head === null || processed === null) return head
-  return head > processed ? head : processed
-}
-
-function lagOf(timestamp: Date | undefined): number | null {
-  return timestamp === undefined ? null : Math.max(0, Math.round((Date.now() - timestamp.getTime()) / 1000))
 }

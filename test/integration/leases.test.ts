@@ -117,18 +117,24 @@ describe('leases in PostgreSQL', () => {
     return { keeper, periods }
   }
 
-  it('are kept as long as they are renewed, and handed over at once when let go', async () => {
+  it('are kept as long as they are renewed', async () => {
     const a = keep('a', new PostgresLeaseStore(connect()))
     await until('the first process works', () => a.periods.length === 1)
     const b = keep('b', new PostgresLeaseStore(connect()))
-    await sleep(1800)
+    await sleep(2000)
     expect(a.periods).toHaveLength(1)
+    expect(a.periods[0]!.reason).toBeNull()
     expect(b.periods).toHaveLength(0)
+  })
+
+  it('are handed over when let go, long before they run out', async () => {
+    const a = keep('a', new PostgresLeaseStore(connect()), 2 * LONG_MS)
+    await until('the first process works', () => a.periods.length === 1)
+    const b = keep('b', new PostgresLeaseStore(connect()), 2 * LONG_MS)
+    await until('the second process asks', () => b.keeper.standing.kind === 'elsewhere')
     await a.keeper.close()
-    const letGoMs = performance.now()
     await until('the second process works', () => b.periods.length === 1)
     expect(b.periods[0]!.fromMs).toBeGreaterThanOrEqual(a.periods[0]!.toMs)
-    expect(performance.now() - letGoMs).toBeLessThan(3000)
     expect(b.periods[0]!.lease.epoch).toBeGreaterThan(a.periods[0]!.lease.epoch)
   })
 
