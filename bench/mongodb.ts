@@ -44,7 +44,7 @@ export async function measureMongoDb(rows: number): Promise<MongoDbReads> {
       queries: new RecordQueries(connection.records),
       watch: new CopyWatch({ place, source: recordContext.source }),
     })
-    const reads = await measureReads(ground, reader, { requests: 10, warmUp: 1, portfolio: 100 })
+    const reads = await measureReads(ground, reader, { requests: 10, warmUp: 1, portfolio: 10 })
     await connection.close()
     return { ground: { server: engine.name, rows, positions: POSITIONS, bigRows: ground.bigRows, copySeconds }, reads }
   } finally {

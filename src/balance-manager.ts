@@ -19,11 +19,18 @@ import {
   UnknownChainError,
   reasonOf,
 } from './manager/manager-errors.js'
+import { metricsOf, summaryOf } from './manager/describe-chains.js'
 import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
 import { answeringRecords } from './manager/record-source.js'
-import { requireAddress, requireSelection } from './manager/require-argument.js'
+import {
+  requireAddress,
+  requireAddresses,
+  requireChainId,
+  requireLabel,
+  requireSelection,
+} from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
@@ -201,7 +208,7 @@ export class BalanceManager extends BalanceQueries {
         clock,
         logger: logger.child({ component: 'events' }),
       })
-      const mongodb = await this.#openMongoDb(storage, tailer)
+      const mongodb = await openMongoDbCopy({ config: this.#config, storage, tailer, clock, logger })
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -220,18 +227,6 @@ export class BalanceManager extends BalanceQueries {
     } finally {
       signal.removeEventListener('abort', stop)
     }
-  }
-
-  async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
-    const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
-    const { recordSource: source, recordContext: context, leases } = storage
-    if (mongodbUrl === null) {
-      await source.forgetCopies()
-      return null
-    }
-    const { clock } = this.#environment
-    const logger = this.#logger
-    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, context, leases, tailer, clock, logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */
@@ -271,23 +266,7 @@ export class BalanceManager extends BalanceQueries {
   async chains(): Promise<readonly ChainSummary[]> {
     const { storage, workers } = this.#parts()
     const progress = new Map((await storage.reader.chains()).map((chain) => [chain.chainId, chain]))
-    return workers.map((worker) => {
-      const { chain, report } = worker
-      const stored = progress.get(chain.chainId)
-      return {
-        chainId: chain.chainId,
-        name: chain.name,
-        followed: worker.followed,
-        state: report.state,
-        reason: report.reason,
-        head: worker.followed === 'here' ? report.head : newestOf(report.head, stored?.processed?.number ?? null),
-        processed: stored?.processed?.number ?? null,
-        safe: stored?.finality.safe ?? null,
-        finalized: stored?.finality.finalized ?? null,
-        lagSeconds: lagOf(stored?.processed?.timestamp),
-        endpoints: report.endpoints,
-      }
-    })
+    return workers.map((worker) => summaryOf(worker, progress.get(worker.chain.chainId)))
   }
 
   solvers(): Promise<readonly WatchedSolver[]> {
@@ -302,7 +281,7 @@ export class BalanceManager extends BalanceQueries {
     const { storage } = this.#parts()
     const added = await storage.watchList.addSolver({
       address: requireAddress(address, 'address'),
-      label: options.label,
+      label: requireLabel(options.label),
     })
     this.#watchListChanged()
     return added
@@ -318,7 +297,7 @@ export class BalanceManager extends BalanceQueries {
 
   /** The tokens watched on a chain; null when the chain is unknown. */
   tokens(chainId: bigint): Promise<readonly WatchedToken[] | null> {
-    return this.#parts().storage.watchList.tokens(chainId)
+    return this.#parts().storage.watchList.tokens(requireChainId(chainId))
   }
 
   /**
@@ -328,8 +307,8 @@ export class BalanceManager extends BalanceQueries {
    */
   async addTokensToMonitor(chainId: bigint, tokens: readonly string[]): Promise<readonly WatchedToken[]> {
     const { storage } = this.#parts()
-    const addresses = tokens.map((token, index) => requireAddress(token, `tokens.${index}`))
-    if ((await storage.watchList.tokens(chainId)) === null) {
+    const addresses = requireAddresses(tokens, 'tokens')
+    if ((await storage.watchList.tokens(requireChainId(chainId))) === null) {
       throw new UnknownChainError(`expected a configured chain, got chain id ${chainId}`, {
         hint: `Set CHAIN_${chainId}_RPC_URL to watch this chain.`,
       })
@@ -342,7 +321,7 @@ export class BalanceManager extends BalanceQueries {
   /** Stops watching a token of a chain; its history stays. */
   async removeTokensFromMonitor(chainId: bigint, token: string): Promise<RemovalResult> {
     const { storage } = this.#parts()
-    const result = await storage.watchList.removeToken(chainId, requireAddress(token, 'token'))
+    const result = await storage.watchList.removeToken(requireChainId(chainId), requireAddress(token, 'token'))
     this.#watchListChanged()
     return result
   }
@@ -419,23 +398,7 @@ export class BalanceManager extends BalanceQueries {
     const summaries = new Map(stored?.map((summary) => [summary.chainId, summary]))
     return {
       database: stored === null ? 'down' : 'up',
-      chains: workers.map((worker) => {
-        const summary = summaries.get(worker.chain.chainId)
-        const { report } = worker
-        return {
-          ...worker.counters,
-          chainId: worker.chain.chainId,
-          followed: worker.followed,
-          state: report.state,
-          head: summary?.head ?? report.head,
-          processed: summary?.processed ?? null,
-          lagSeconds: summary?.lagSeconds ?? null,
-          positions: report.positions,
-          standing: report.standing,
-          rpcRequests: Object.fromEntries(worker.rpcRequests),
-          rpcErrors: Object.fromEntries(worker.rpcErrors),
-        }
-      }),
+      chains: workers.map((worker) => metricsOf(worker, summaries.get(worker.chain.chainId))),
       snapshots: { saved: this.#saved, queued: intake.queued },
       events: { seq: tailer.seq },
       mongodb: stored === null ? null : ((await mongodb?.metrics()) ?? null),
@@ -504,14 +467,4 @@ function holderName(clock: Clock): string {
 
 function throwIfClosed(signal: AbortSignal): void {
   if (signal.aborted) throw new ClosedError('the balance manager was closed while it started')
-}
-
-/** What another process told of the head is a moment old, and may be older than what is stored. */
-function newestOf(head: bigint | null, processed: bigint | null): bigint | null {
-  if (head === null || processed === null) return head
-  return head > processed ? head : processed
-}
-
-function lagOf(timestamp: Date | undefined): number | null {
-  return timestamp === undefined ? null : Math.max(0, Math.round((Date.now() - timestamp.getTime()) / 1000))
 }

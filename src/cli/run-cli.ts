@@ -1,10 +1,9 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
 
-import { apiKeyScopes } from '../index.js'
-import type { ApiKeyScope } from '../index.js'
 import { readPackageVersion } from '../server/package-version.js'
 import { addBalanceCommands } from './add-balance-commands.js'
 import type { Finish } from './add-balance-commands.js'
+import { addKeyCommands } from './add-key-commands.js'
 import { addWatchListCommands } from './add-watch-list-commands.js'
 import { describeFailure, exitCodeOf, exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
@@ -137,50 +136,6 @@ function addHistoryCommands(program: Command, finish: Finish): void {
     })
 }
 
-const keyExamples = `Examples:
-  $ tidemark keys add trading-bot --scope write     may send snapshots and read
-  $ tidemark keys add screen --scope read           may read, and gets pushed events
-  $ tidemark keys list
-  $ tidemark keys revoke trading-bot
-
-Running services take a new key, and refuse a revoked one, within seconds; the embedded database may stay in use.
-`
-
-function addKeyCommands(program: Command, finish: Finish): void {
-  const keys = program
-    .command('keys')
-    .description('add, list and revoke API keys in the database')
-    .addHelpText('before', keyExamples)
-
-  keys
-    .command('add <name>')
-    .description('make a key; its secret goes to standard output, this once')
-    .requiredOption('-s, --scope <scope>', 'read, write or admin; each includes those before it', readScope)
-    .option('-c, --config <file>', 'configuration file')
-    .option('--json', 'print the key as JSON')
-    .action(async (name: string, options) => {
-      finish(await (await import('./keys.js')).addKey(name, options))
-    })
-
-  keys
-    .command('list')
-    .description('show every key, and when it was used last; secrets are not kept')
-    .option('-c, --config <file>', 'configuration file')
-    .option('--json', 'print the keys as JSON')
-    .action(async (options) => {
-      finish(await (await import('./keys.js')).listKeys(options))
-    })
-
-  keys
-    .command('revoke <name-or-id>')
-    .description('end a key for good, and its connections')
-    .option('-c, --config <file>', 'configuration file')
-    .option('--json', 'print the key as JSON')
-    .action(async (nameOrId: string, options) => {
-      finish(await (await import('./keys.js')).revokeKey(nameOrId, options))
-    })
-}
-
 const moveExamples = `Examples:
   $ tidemark move --to postgresql://tidemark:…@db.example/tidemark     from the embedded database to a server
   $ tidemark move --to postgresql://…                                 the same again goes on after an interruption
@@ -239,14 +194,4 @@ function addTransferCommands(program: Command, finish: Finish): void {
     .action(async (options) => {
       finish(await (await import('./restore.js')).restore(options))
     })
-}
-
-/** Collects `--scope`, which may be given several times or as a list with commas. */
-function readScope(text: string, before: readonly ApiKeyScope[] = []): readonly ApiKeyScope[] {
-  const scopes = text.split(',').map((part) => apiKeyScopes.find((scope) => scope === part.trim()))
-  return [...before, ...scopes.map((scope) => scope ?? refuseScope())]
-}
-
-function refuseScope(): never {
-  throw new InvalidArgumentError('expected read, write or admin.')
 }

@@ -41,6 +41,7 @@ import type {
   MonitoredToken,
   PastBalance,
 } from './balance-answers.js'
+import { requireAddresses } from '../manager/require-argument.js'
 import { EventForwarder } from './event-forwarder.js'
 import type { ModuleSettings } from './module-options.js'
 
@@ -247,11 +248,13 @@ export class BalanceManagerService
    * Stops watching tokens of a chain; their history stays.
    *
    * @returns what came of each, in the order of the argument
+   * @throws {InvalidArgumentError} before any of them is removed
    */
   async removeTokensFromMonitor(chainId: bigint, tokens: readonly string[]): Promise<RemovalResult[]> {
     await this.#start()
     const results: RemovalResult[] = []
-    for (const token of tokens) results.push(await this.manager.removeTokensFromMonitor(chainId, token))
+    for (const token of requireAddresses(tokens, 'tokens'))
+      results.push(await this.manager.removeTokensFromMonitor(chainId, token))
     return results
   }
 

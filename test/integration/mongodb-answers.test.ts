@@ -78,6 +78,18 @@ describe.concurrent('what a MongoDB that has troubles answers', () => {
     context.expect(failure).toMatchObject({ trouble: 'unconfirmed', retryable: true })
   })
 
+  it('is a failure that may pass when writes are not confirmed, and others were refused', async (context) => {
+    const { connection } = await open(context, () =>
+      reply({
+        n: 1,
+        writeErrors: [{ index: 0, code: 11_000, errmsg: 'E11000 duplicate key' }],
+        writeConcernError: { code: 64, codeName: 'WriteConcernFailed', errmsg: 'timeout' },
+      }),
+    )
+    const failure = await failureOf(writeDocuments(connection.records, [documentOf(1n), documentOf(2n)], 10))
+    context.expect(failure).toMatchObject({ trouble: 'unconfirmed', retryable: true })
+  })
+
   it('is a failure that may pass, when nobody says how far the copy is', async (context) => {
     const { connection } = await open(context, () => ({ kind: 'silence' }))
     const watch = new CopyWatch({

@@ -169,6 +169,29 @@ describe('the NestJS module', () => {
     })
   })
 
+  it('says of an argument that cannot be meant which one it is, whatever was passed', async () => {
+    const service = serviceOf(await start())
+    const of = (...values: unknown[]): [bigint, string, string] => values as [bigint, string, string]
+    const refused = async (answer: Promise<unknown>, message: RegExp): Promise<void> =>
+      expect(answer).rejects.toMatchObject({
+        code: 'invalid_argument',
+        message: expect.stringMatching(message) as string,
+      })
+    for (const chainId of [undefined, null, 1, '1', 0n, -1n, 2n ** 63n]) {
+      await refused(service.getCurrentBalance(...of(chainId, 'native', payee)), /^chainId: expected a positive bigint/)
+      await refused(service.addTokensToMonitor(chainId as bigint, [dollar]), /^chainId: expected a positive bigint/)
+    }
+    await refused(service.getBalanceHistory(...of(CHAIN_ID, undefined, payee)), /^token: .* got undefined$/)
+    await refused(service.getBalanceStats(...of(CHAIN_ID, 'native', {})), /^solver: .* got \{\}$/)
+    await refused(
+      service.getBalanceStats(CHAIN_ID, 'native', payee, { from: '2026-01-01' as unknown as Date }),
+      /^from: expected a time as a Date, got '2026-01-01'$/,
+    )
+    await refused(service.addSolverToMonitor(late, { label: 'hot\0wallet' }), /^label: expected 1 to 64 characters/)
+    await refused(service.addSolverToMonitor(late, { label: 'x'.repeat(65) }), /^label: /)
+    await refused(service.addTokensToMonitor(CHAIN_ID, dollar as unknown as string[]), /^tokens: expected a list/)
+  })
+
   it('getBalanceHistory gives the newest first, as many as asked for', async () => {
     const application = await start()
     const service = serviceOf(application)
@@ -264,6 +287,8 @@ describe('the NestJS module', () => {
     const second = await start({ options: { config: bare } })
     await mine(second, [{ kind: 'token-mint', token: dollar, to: late, value: 7n }])
     expect(await serviceOf(second).getCurrentBalance(CHAIN_ID, dollar, late)).toMatchObject({ balance: 77n })
+    await expect(serviceOf(second).removeTokensFromMonitor(CHAIN_ID, [dollar, 'late'])).rejects.toThrow('tokens.1: ')
+    expect(await serviceOf(second).getMonitoredTokens(CHAIN_ID), 'all or none').toHaveLength(1)
     expect(await serviceOf(second).removeTokensFromMonitor(CHAIN_ID, [dollar, late])).toEqual(['removed', 'unknown'])
     expect(await serviceOf(second).removeSolverFromMonitor(late)).toBe('removed')
     expect(await serviceOf(second).removeSolverFromMonitor(payer)).toBe('configured')

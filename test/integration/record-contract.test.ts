@@ -156,7 +156,7 @@ describeOnMongoDb('records read from MongoDB', {}, (engine) => {
           if (answer !== null) answers.push(answer)
         }
       })()
-      for (let count = 0; count < times(40, 400); count += 1) {
+      for (let count = 0; count < times(24, 400); count += 1) {
         await chronicle.write(0)
         seen.add(await answerOf(postgres))
         await chronicle.rollBack(1)
@@ -175,9 +175,9 @@ describeOnMongoDb('records read from MongoDB', {}, (engine) => {
   )
 })
 
-describeOnMongoDb('records read from a MongoDB that goes away', { ownProcess: true }, (engine) => {
-  it('are a failure that may pass while it is frozen or down, and are read again when it is back', async () => {
-    const server = await engine.start({ onDisk: true })
+describeOnMongoDb('records read from a MongoDB that freezes', { ownProcess: true }, (engine) => {
+  it('are a failure that may pass, within seconds, while it is frozen, and are read again when it is not', async () => {
+    const server = await engine.start()
     closing.push(() => server.stop())
     const fixture = await store()
     await nextBlock(fixture, header(9n), { native: 5n })
@@ -196,11 +196,6 @@ describeOnMongoDb('records read from a MongoDB that goes away', { ownProcess: tr
     expect(performance.now() - startedAt).toBeLessThan(10_000)
     server.thaw()
     expect(await ask()).toEqual([5n])
-
-    await server.halt()
-    await expect(ask()).rejects.toMatchObject({ retryable: true })
-    await server.restart()
-    expect(await ask()).toEqual([5n])
   })
 })
 
@@ -213,7 +208,7 @@ function keepContract(openReader: OpenReader): void {
       const chronicle = new Chronicle(fixture, seed)
       await chronicle.write(40)
       const reader = await openReader(fixture)
-      await compareAnswers(reader, await everythingOf(fixture, positions), { positions, seed, questions: 10 })
+      await compareAnswers(reader, await everythingOf(fixture, positions), { positions, seed, questions: times(7, 20) })
     },
     longTimeoutMs,
   )

@@ -112,7 +112,7 @@ describe('answers from PostgreSQL', () => {
             expect(series?.buckets.length).toBeLessThanOrEqual(points)
           }
         }),
-        { numRuns: times(80, 5000) },
+        { numRuns: times(80, 2000) },
       )
     },
     longTimeoutMs,
@@ -145,7 +145,7 @@ describe('answers from PostgreSQL', () => {
             expect(page.items.map(told)).toEqual(expected === null ? [] : [expected])
           }
         }),
-        { numRuns: times(80, 5000) },
+        { numRuns: times(80, 2000) },
       )
     },
     longTimeoutMs,

@@ -45,6 +45,7 @@ export type StepResult = 'idle' | 'more'
 export class CopyStep {
   readonly #options: CopyStepOptions
   #registered: { readonly target: string; readonly atMs: number } | null = null
+  #showsIndexes = true
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #notedAtMs = Number.NEGATIVE_INFINITY
   #checkedAtMs: number
@@ -67,7 +68,7 @@ export class CopyStep {
 
   async #take(place: PlaceDocument | null): Promise<StepResult> {
     if (place === null) return this.#beginAt(null, 'nothing was copied to it yet')
-    if (this.#isDue(this.#lookedAtMs, LOOK_MS)) {
+    if (this.#showsIndexes && this.#isDue(this.#lookedAtMs, LOOK_MS)) {
       if (!(await hasIndexes(this.#options.records)))
         return this.#beginAt(place, 'an index is gone, records may be, too')
       this.#lookedAtMs = this.#nowMs()
@@ -89,6 +90,8 @@ export class CopyStep {
   async #beginAt(before: PlaceDocument | null, reason: string, above = 0n): Promise<StepResult> {
     const { source, records, place, logger } = this.#options
     await makeIndexes(records)
+    // A server that tells of indexes in another way would be copied to for ever.
+    this.#showsIndexes = await hasIndexes(records)
     this.#lookedAtMs = this.#nowMs()
     const target = before?.target ?? randomUUID()
     // Before anything is copied, so that none of the events from then on is deleted.

@@ -1,6 +1,12 @@
 import type { AnyBulkWriteOperation, Collection } from 'mongodb'
 
-import { MongoDbForeignError, MongoDbUnavailableError, asMongoDbError, serverCode } from './mongodb-errors.js'
+import {
+  MongoDbForeignError,
+  MongoDbUnavailableError,
+  asMongoDbError,
+  mongoDbTroubleText,
+  serverCode,
+} from './mongodb-errors.js'
 import type { StoredDocument } from './record-document.js'
 
 /** Times that a write is tried again because another one came in between. */
@@ -79,6 +85,11 @@ async function tryWrite(
     await records.bulkWrite(documents.map(operation), { ordered: false })
     return []
   } catch (error) {
+    // What was not refused may be lost again.
+    if (isUnconfirmed(error)) {
+      const message = mongoDbTroubleText.unconfirmed
+      throw new MongoDbUnavailableError(message, { cause: error, trouble: 'unconfirmed' })
+    }
     const indexes = duplicatesOf(error)
     if (indexes === null) throw asMongoDbError(error)
     return indexes.flatMap((index) => documents[index] ?? [])
@@ -98,7 +109,6 @@ function replaceUnlessNewer(document: StoredDocument): Operation {
 /** Which operations failed, if all that failed did so for a duplicate key; null for any other failure. */
 function duplicatesOf(error: unknown): readonly number[] | null {
   if (!(error instanceof Error) || !('writeErrors' in error) || serverCode(error) !== DUPLICATE_KEY) return null
-  if ('result' in error && hasConcernError(error.result)) return null
   const failures: unknown[] = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors]
   const indexes: number[] = []
   for (const failure of failures) {
@@ -109,8 +119,9 @@ function duplicatesOf(error: unknown): readonly number[] | null {
   return indexes
 }
 
-/** The writes that did not fail may be lost again. */
-function hasConcernError(result: unknown): boolean {
+/** Whether some writes were refused, and the others done but not by as many servers as should. */
+function isUnconfirmed(error: unknown): boolean {
+  const result = error instanceof Error && 'result' in error ? error.result : null
   if (typeof result !== 'object' || result === null || !('getWriteConcernError' in result)) return false
   return typeof result.getWriteConcernError === 'function' && result.getWriteConcernError() !== undefined
 }

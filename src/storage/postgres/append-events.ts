@@ -1,10 +1,15 @@
+import { setImmediate } from 'node:timers/promises'
+
 import { encodeEvent } from '../../events/event-codec.js'
 import type { LoggedEvent, TidemarkEvent } from '../../model/event.js'
-import type { Queryable } from './database.js'
+import type { Queryable, Statement } from './database.js'
 import { StatementParts } from './statement-parts.js'
 
 /** The channel on which a commit wakes the readers of the event log. */
 export const EVENT_CHANNEL = 'tidemark_event'
+
+/** Events that are encoded at once: a few milliseconds. */
+const SLICE_EVENTS = 256
 
 /**
  * Appends events as the last statement of a transaction. The counter row stays locked until the commit, which makes the
@@ -12,9 +17,26 @@ export const EVENT_CHANNEL = 'tidemark_event'
  */
 export async function appendEvents(transaction: Queryable, events: readonly TidemarkEvent[]): Promise<void> {
   if (events.length === 0) return
+  await transaction.query(appending(events, events.map(encodeEvent)))
+}
+
+/**
+ * The statement of `appendEvents` for very many events, made while the process also does other things; null when there
+ * is nothing to append.
+ */
+export async function prepareEvents(events: readonly TidemarkEvent[]): Promise<Statement | null> {
+  const payloads: string[] = []
+  for (let first = 0; first < events.length; first += SLICE_EVENTS) {
+    await setImmediate()
+    payloads.push(...events.slice(first, first + SLICE_EVENTS).map(encodeEvent))
+  }
+  return events.length === 0 ? null : appending(events, payloads)
+}
+
+function appending(events: readonly TidemarkEvent[], payloads: readonly string[]): Statement {
   const statement = new StatementParts('append-events')
-  addEvents(statement, events)
-  await transaction.query(statement.build(WAKE_READERS))
+  addEncoded(statement, { events, payloads })
+  return statement.build(WAKE_READERS)
 }
 
 /**
@@ -23,9 +45,21 @@ export async function appendEvents(transaction: Queryable, events: readonly Tide
  * @param gate a part without whose row nothing is appended. What makes that row is done before the counter is locked.
  */
 export function addEvents(statement: StatementParts, events: readonly TidemarkEvent[], gate?: string): void {
+  addEncoded(statement, { events, payloads: events.map(encodeEvent), gate })
+}
+
+interface EncodedEvents {
+  readonly events: readonly TidemarkEvent[]
+  /** One for each event: JSON without line breaks. */
+  readonly payloads: readonly string[]
+  readonly gate?: string | undefined
+}
+
+function addEncoded(statement: StatementParts, { events, payloads, gate }: EncodedEvents): void {
   const count = `${statement.value(events.length)}::bigint`
   const types = `${statement.value(events.map((event) => event.type))}::text[]`
-  const payloads = `${statement.value(events.map(encodeEvent))}::text[]`
+  // A list would have every quotation mark in it escaped, and read back.
+  const lines = `string_to_array(${statement.value(payloads.join('\n'))}::text, E'\\n')`
   statement.add(
     'counter',
     `
@@ -37,7 +71,7 @@ export function addEvents(statement: StatementParts, events: readonly TidemarkEv
     `
     insert into tidemark.event (seq, type, payload)
     select counter.base + entry.ordinal, entry.type, entry.payload::json
-    from counter, unnest(${types}, ${payloads}) with ordinality as entry (type, payload, ordinal)`,
+    from counter, unnest(${types}, ${lines}) with ordinality as entry (type, payload, ordinal)`,
   )
 }
 

@@ -1,7 +1,7 @@
 import { KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import type { HistoryRow, SpanCommit } from '../../ledger/ledger-store.js'
 import type { BlockHeader } from '../../model/block.js'
-import { appendEvents } from './append-events.js'
+import { prepareEvents } from './append-events.js'
 import { toBytes } from './bytes.js'
 import { cursorMoved, insertHeaders, moveCursor } from './chain-cursor.js'
 import type { Queryable } from './database.js'
@@ -20,10 +20,11 @@ export async function commitSpan(transaction: Queryable, commit: SpanCommit, epo
   if (!(await buildsOnStoredBalances(transaction, records))) throw cursorMoved(chainId, parent)
   await closeCoverage(transaction, commit)
   await replaceHeaders(transaction, commit)
-  await insertRecords(transaction, records)
+  // The database stores records while the events are put into words.
+  const [appending] = await Promise.all([prepareEvents(events), insertRecords(transaction, records)])
   await followNewestRecords(transaction, records)
   await passPositions(transaction, commit, target)
-  await appendEvents(transaction, events)
+  if (appending !== null) await transaction.query(appending)
 }
 
 function targetOf({ headers, parent }: SpanCommit): BlockHeader {
