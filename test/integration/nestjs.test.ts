@@ -382,7 +382,13 @@ describe('the NestJS module', () => {
     await expect(start({ options: { config: config(), group: 'two words' } })).rejects.toMatchObject({
       code: 'invalid_argument',
     })
-    await expect(start({ options: { config: config(), server: { mount: true } } })).rejects.toThrow('an API key')
+    const wrong = (options: object): Promise<unknown> => start({ options: { config: config(), ...options } })
+    await expect(wrong({ server: { mount: true } })).rejects.toThrow('an API key')
+    await expect(wrong({ server: { mount: false } })).rejects.toThrow('server.mount: expected true')
+    await expect(wrong({ server: { port: Number('x') } })).rejects.toThrow('server.port: expected a whole number')
+    await expect(wrong({ delivery: 'every_process' })).rejects.toThrow(
+      'delivery: expected one of group, every-process, none',
+    )
   })
 
   it('reads the environment where no settings are given, and leaves it alone where they are', async () => {
