@@ -64,7 +64,8 @@ export function requirePosition(chainId: bigint, token: string, solver: string):
   }
 }
 
-function shown(value: unknown): string {
+/** As it stands in a message. */
+export function shown(value: unknown): string {
   return inspect(value, { depth: 0, maxStringLength: 64, maxArrayLength: 3, breakLength: Infinity })
 }
 

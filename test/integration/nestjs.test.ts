@@ -9,7 +9,13 @@ import { io } from 'socket.io-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { BalanceManagerHealthIndicator, BalanceManagerModule, BalanceManagerService } from '../../src/nestjs/index.js'
-import type { BalanceManagerEvents, BalanceManagerModuleOptions, BalanceRecord } from '../../src/nestjs/index.js'
+import type {
+  BalanceManagerEvents,
+  BalanceManagerModuleOptions,
+  BalanceRecord,
+  BalanceTotal,
+  PastBalance,
+} from '../../src/nestjs/index.js'
 import { toChecksumAddress } from '../../src/index.js'
 import type { Address, TidemarkConfigInput } from '../../src/index.js'
 import type { ServedModelChain } from '../../src/testing/model-chain/start-model-chain.js'
@@ -255,10 +261,12 @@ describe('the NestJS module', () => {
       balance: whole + 8n,
       certainty: 'exact',
     }
-    expect(await service.getBalanceAt(CHAIN_ID, 'native', payee, { block: middle.number })).toMatchObject(then)
+    const past: PastBalance | null = await service.getBalanceAt(CHAIN_ID, 'native', payee, { block: middle.number })
+    expect(past).toMatchObject(then)
     const time = new Date(middle.timestampSeconds * 1000)
     expect((await service.getBalancesAt({ time, solver: payee, token: 'native' })).items).toMatchObject([then])
-    expect((await service.getBalanceTotals({ by: 'token', token: 'native' })).items).toMatchObject([
+    const totals: readonly BalanceTotal[] = (await service.getBalanceTotals({ by: 'token', token: 'native' })).items
+    expect(totals).toMatchObject([
       {
         tokenAddress: 'native',
         solverAddress: null,
@@ -382,7 +390,13 @@ describe('the NestJS module', () => {
     await expect(start({ options: { config: config(), group: 'two words' } })).rejects.toMatchObject({
       code: 'invalid_argument',
     })
-    await expect(start({ options: { config: config(), server: { mount: true } } })).rejects.toThrow('an API key')
+    const wrong = (options: object): Promise<unknown> => start({ options: { config: config(), ...options } })
+    await expect(wrong({ server: { mount: true } })).rejects.toThrow('an API key')
+    await expect(wrong({ server: { mount: false } })).rejects.toThrow('server.mount: expected true')
+    await expect(wrong({ server: { port: Number('x') } })).rejects.toThrow('server.port: expected a whole number')
+    await expect(wrong({ delivery: 'every_process' })).rejects.toThrow(
+      'delivery: expected one of group, every-process, none',
+    )
   })
 
   it('reads the environment where no settings are given, and leaves it alone where they are', async () => {
@@ -487,5 +501,59 @@ describe('the NestJS module', () => {
     expect(await indicator.isHealthy()).toEqual({
       tidemark: { status: 'down', reason: 'the balance manager is not running' },
     })
+  })
+
+  it('tells health checks in time while readers have to wait', async () => {
+    const application = await start()
+    await mine(application)
+    const indicator = application.get(BalanceManagerHealthIndicator)
+    const client = new pg.Client(database.url)
+    await client.connect()
+    try {
+      await client.query('begin; lock table tidemark.chain in access exclusive mode')
+      const reason = expect.stringMatching(/^how the chains are doing cannot be told: /) as string
+      const [usual, strict] = await Promise.all([
+        indicator.isHealthy(),
+        indicator.isHealthy('tidemark', { chainsMustBeLive: true }),
+      ])
+      expect(usual).toEqual({ tidemark: { status: 'up', reason } })
+      expect(strict).toEqual({ tidemark: { status: 'down', reason } })
+      await client.query('rollback')
+    } finally {
+      await client.end()
+    }
+    expect(await indicator.isHealthy()).toMatchObject({ tidemark: { chains: [{ chainId: CHAIN_ID.toString() }] } })
+  })
+
+  it('leaves no port behind when it is closed while it starts', async () => {
+    const client = new pg.Client(database.url)
+    await client.connect()
+    const { logger, lines } = recordLog()
+    const options = { config: config(), server: { port: 0 }, logger }
+    const application = await NestFactory.create(
+      decorated(Module({ imports: [BalanceManagerModule.forRoot(options)] })),
+      {
+        logger: false,
+        abortOnError: false,
+      },
+    )
+    applications.push(application)
+    try {
+      await application.get(BalanceManagerService).manager.start()
+      await client.query('begin; lock table tidemark.api_key in access exclusive mode')
+      const started = application.init().catch(() => undefined)
+      await until('the keys are waited for', async () => {
+        const waiting = `select 1 from pg_locks where not granted and relation = 'tidemark.api_key'::regclass`
+        return (await client.query(waiting)).rowCount === 1
+      })
+      const closed = application.close()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      await client.query('rollback')
+      await Promise.all([started, closed])
+    } finally {
+      await client.end()
+    }
+    const url = lines.find(({ message }) => message === 'listening')?.fields['url']
+    if (url !== undefined) await expect(fetch(`${String(url)}/livez`)).rejects.toThrow('fetch failed')
   })
 })
