@@ -2,7 +2,8 @@ import { rm } from 'node:fs/promises'
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { header, row } from '../integration/ledger-store-fixture.js'
+import { PostgresWatchListStore } from '../../src/storage/postgres/watch-list-store.js'
+import { chainId, header, row, solver } from '../integration/ledger-store-fixture.js'
 import { openRecords } from '../integration/records-fixture.js'
 import type { RecordsFixture } from '../integration/records-fixture.js'
 import { temporaryFolder } from '../support/service.js'
@@ -75,6 +76,28 @@ describe('commands about a time in which nobody watched', () => {
     for (const command of [['stats'], ['history', '--points', '5']]) {
       const { code, told } = await alone.run([...command, '1', 'native', 'hot', '--to', timeOf(5)])
       expect([code, told]).toEqual([4, 'No balance was known by then.\n'])
+    }
+  })
+})
+
+describe('balance as of a time', () => {
+  const never = `0x${'e5'.repeat(20)}`
+
+  it('refuses a wallet that never was watched', async () => {
+    for (const at of [timeOf(36), '36']) {
+      const { code, out, told } = await alone.run(['balance', '1', 'native', never, '--at', at])
+      expect([code, out]).toEqual([2, ''])
+      expect(told).toContain('expected a position that is or was watched')
+    }
+  })
+
+  it('tells what a wallet held that is no longer watched', async () => {
+    const watchList = new PostgresWatchListStore(fixture.database)
+    await watchList.applyConfiguration({ chains: [{ chainId, name: 'Test', tokens: [] }], solvers: [] })
+    for (const at of [timeOf(36), '36']) {
+      const { code, out } = await alone.run(['balance', '1', 'native', solver, '--at', at, '--json'])
+      expect(JSON.parse(out)).toMatchObject([{ tokenAddress: 'native', balance: '9', certainty: 'exact' }])
+      expect(code).toBe(0)
     }
   })
 })
