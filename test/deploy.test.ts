@@ -85,4 +85,17 @@ describe('the deployment of several replicas', () => {
     expect(haproxy).toMatch(new RegExp(`^ {2}bind :${published}$`, 'm'))
     expect(compose).toContain('./haproxy.cfg:')
   })
+  it('gives the balancer a file for each end of its connections, and metrics to nobody outside', () => {
+    const connections = Number(/maxconn (\d+)/.exec(haproxy)?.[1])
+    const files = Number(/nofile: (\d+)/.exec(below(compose, '  balancer:').join('\n'))?.[1])
+    expect(files).toBeGreaterThan(2 * connections)
+    // The service decodes a path before it looks: /%6detrics is the same to it.
+    expect(haproxy).toContain('http-request deny if { path,url_dec -m beg /metrics }')
+  })
+
+  it('has a password that can stand in a URL', () => {
+    const password = /^POSTGRES_PASSWORD=(.+)$/m.exec(read('deploy/example.env'))?.[1] ?? ''
+    expect(password).toMatch(/^[A-Za-z0-9-]+$/)
+    expect(read('deploy/example.env')).toMatch(/part of a URL/)
+  })
 })
