@@ -208,7 +208,7 @@ export class BalanceManager extends BalanceQueries {
         clock,
         logger: logger.child({ component: 'events' }),
       })
-      const mongodb = await this.#openMongoDb(storage, tailer)
+      const mongodb = await openMongoDbCopy({ config: this.#config, storage, tailer, clock, logger })
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -227,18 +227,6 @@ export class BalanceManager extends BalanceQueries {
     } finally {
       signal.removeEventListener('abort', stop)
     }
-  }
-
-  async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
-    const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
-    const { recordSource: source, recordContext: context, leases } = storage
-    if (mongodbUrl === null) {
-      await source.forgetCopies()
-      return null
-    }
-    const { clock } = this.#environment
-    const logger = this.#logger
-    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, context, leases, tailer, clock, logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */

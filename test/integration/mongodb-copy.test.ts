@@ -366,7 +366,7 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
     await user
       .db()
       .collection<{ _id: string }>('balancerecords')
-      .insertOne({ ...fields, _id: forged, ...{ blockNumber: '7' } })
+      .insertOne(Object.assign(fields, { _id: forged, blockNumber: '7' }))
     const others = records().find({ chainId: '1', blockNumber: { $ne: '7' } })
     const [changed, deleted] = await others.limit(2).toArray()
     expect(await records().updateOne({ ...changed }, { $set: { balance: '666' } })).toMatchObject({ modifiedCount: 1 })
