@@ -73,6 +73,14 @@ describe('the deployment of several replicas', () => {
     expect(compose).toContain('dockerfile: deploy/Dockerfile')
   })
 
+  it('has the driver that MONGODB_URL needs, in the version that was tested', () => {
+    const { devDependencies } = JSON.parse(read('package.json')) as { readonly devDependencies: Record<string, string> }
+    expect(devDependencies['mongodb']).toMatch(/^\d+\.\d+\.\d+$/)
+    expect(dockerfile).toContain(`"mongodb@$(node -p "require('./package.json').devDependencies.mongodb")"`)
+    // Above the application's directory, where Node looks next.
+    expect(dockerfile).toMatch(/^COPY --from=packages \/beside\/node_modules \/node_modules$/m)
+  })
+
   it('balances over all replicas, at the port they listen on, by whether they are ready', () => {
     const replicas = [...compose.matchAll(/^ {2}(tidemark-\d+):$/gm)].map(([, name]) => name)
     expect(replicas.length).toBeGreaterThan(1)
