@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { toChecksumAddress } from '../../src/model/address.js'
 import { MongoDbForeignError } from '../../src/storage/mongodb/mongodb-errors.js'
 import { PostgresSnapshotUpkeep } from '../../src/storage/postgres/snapshot-upkeep.js'
+import { until } from '../support/until.js'
 import { LeapableClock } from '../support/leapable-clock.js'
 import { describeOnMongoDb } from '../support/mongodb-server.js'
 import type { MongoDbServer, MongoTestDatabase } from '../support/mongodb-server.js'
@@ -280,6 +281,28 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
   })
 
   describe('is never given records of two databases', () => {
+    it('and what it has of another one is no sign of keeping up', async () => {
+      for (let index = 0; index < 5; index += 1) await historian.block()
+      const copier = await open()
+      await copier.catchUp()
+      const other = await openStore()
+      // Databases of the tests are copies of one, and so are their logs.
+      await other.log.rename((await other.log.head()).log, null)
+      await new Historian(other, 2).block([5n, 5n])
+      try {
+        const intruder = await open({}, other)
+        const { seq } = await intruder.source.place()
+        expect(seq).toBeGreaterThan(0n)
+        const consumer = intruder.consumer()
+        consumer.start()
+        await until('it is refused', async () => consumer.status.state === 'failing')
+        expect(await consumer.lag()).toMatchObject({ events: seq })
+        await consumer.close()
+      } finally {
+        await other.close()
+      }
+    })
+
     it('but refuses another one, and changes nothing', async () => {
       await historian.block([1n, 1n])
       const copier = await open()
