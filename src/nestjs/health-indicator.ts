@@ -1,4 +1,4 @@
-import { messageOf } from '../model/errors.js'
+import { reasonOf } from '../manager/manager-errors.js'
 import type { ChainSummary } from '../index.js'
 import type { BalanceManagerService } from './balance-manager-service.js'
 
@@ -47,7 +47,7 @@ export class BalanceManagerHealthIndicator {
     if (health.database === 'down') return answer(key, { status: 'down', reason: health.reason })
     const chains = await this.#chains()
     if (chains instanceof Error) {
-      const reason = `how the chains are doing cannot be told: ${messageOf(chains)}`
+      const reason = `how the chains are doing cannot be told: ${reasonOf(chains)}`
       return answer(key, { status: chainsMustBeLive ? 'down' : 'up', reason })
     }
     const behind = chainsMustBeLive ? chains.filter(({ state }) => state !== 'live') : []
