@@ -9,6 +9,8 @@ import { InvalidArgumentError, UnknownChainError } from './manager-errors.js'
 
 /** What fits into the database. */
 const CHAIN_ID_MAX = 2n ** 63n - 1n
+/** The last year of four digits: the database goes little further back, and nothing is known beyond. */
+const YEAR_MAX = 9999
 const labelPattern = /^[^\p{Cc}]{1,64}$/u
 
 /** @throws {InvalidArgumentError} */
@@ -91,8 +93,14 @@ export function requireFilter({ chainId, token, solver }: PositionFilter): {
 
 /** @throws {InvalidArgumentError} */
 export function requireTime(time: Date, argument: string): Date {
-  if (time instanceof Date && !Number.isNaN(time.getTime())) return time
-  throw new InvalidArgumentError(`${argument}: expected a time as a Date, got ${shown(time)}`)
+  if (!(time instanceof Date) || Number.isNaN(time.getTime())) {
+    throw new InvalidArgumentError(`${argument}: expected a time as a Date, got ${shown(time)}`)
+  }
+  const year = time.getUTCFullYear()
+  if (year >= 0 && year <= YEAR_MAX) return time
+  throw new InvalidArgumentError(
+    `${argument}: expected a time of the years 0 to ${YEAR_MAX}, got ${time.toISOString()}`,
+  )
 }
 
 /**
@@ -113,11 +121,43 @@ export function requireTimes<Given extends { readonly from?: Date | undefined; r
   return given
 }
 
+/**
+ * @returns what it was given
+ * @throws {InvalidArgumentError} for block numbers in the wrong order
+ */
+export function requireBlocks<
+  Given extends { readonly fromBlock?: bigint | undefined; readonly toBlock?: bigint | undefined },
+>(given: Given): Given {
+  const { fromBlock, toBlock } = given
+  if (fromBlock !== undefined) requireBlock(fromBlock, 'fromBlock')
+  if (toBlock !== undefined) requireBlock(toBlock, 'toBlock')
+  if (fromBlock === undefined || toBlock === undefined || fromBlock <= toBlock) return given
+  throw new InvalidArgumentError(
+    `fromBlock: expected a block that is not after "toBlock" (${toBlock}), got ${fromBlock}`,
+  )
+}
+
+/** @throws {InvalidArgumentError} */
+function requireBlock(block: bigint, argument: string): bigint {
+  if (typeof block === 'bigint' && block >= 0n) return block
+  throw new InvalidArgumentError(`${argument}: expected a block number as a bigint, got ${shown(block)}`)
+}
+
 /** @throws {InvalidArgumentError} */
 export function requireInstant(instant: Instant): Instant {
-  if ('time' in instant) requireTime(instant.time, 'time')
-  else if (instant.block < 0n) throw new InvalidArgumentError(`block: expected a block number, got ${instant.block}`)
-  return instant
+  const { block, time }: { readonly block?: bigint; readonly time?: Date } = instant
+  if (block !== undefined && time !== undefined) {
+    throw new InvalidArgumentError('block: expected a block or a time, got both')
+  }
+  if (time !== undefined) return { time: requireTime(time, 'time') }
+  if (block !== undefined) return { block: requireBlock(block, 'block') }
+  throw new InvalidArgumentError('block: expected a block or a time, got neither')
+}
+
+/** @throws {InvalidArgumentError} */
+export function requireGrouping(by: 'token' | 'solver-token'): 'token' | 'solver-token' {
+  if (by === 'token' || by === 'solver-token') return by
+  throw new InvalidArgumentError(`by: expected 'token' or 'solver-token', got ${shown(by)}`)
 }
 
 /** @throws {InvalidArgumentError} */

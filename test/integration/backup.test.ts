@@ -1,4 +1,4 @@
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -193,6 +193,20 @@ describe('backup and restore', () => {
     await expect(backup(join(folder, 'there'))).rejects.toMatchObject({ code: 'configuration' })
     await expect(backup(join(folder, 'no', 'folder'))).rejects.toMatchObject({ code: 'configuration' })
     expect(await readFile(join(folder, 'there'), 'utf8')).toBe('precious')
+  })
+
+  it('never replaces a file that came while it was written', async () => {
+    const file = join(folder, 'mine')
+    const saving = backupDatabase(
+      { databaseUrl: source.url, dataDir: '' },
+      { to: file, onProgress: () => writeFileSync(file, 'precious') },
+    )
+    await expect(saving).rejects.toMatchObject({
+      code: 'configuration',
+      message: expect.stringContaining('which is there already'),
+    })
+    expect(await readFile(file, 'utf8')).toBe('precious')
+    expect(await readdir(folder)).toEqual(['mine'])
   })
 
   it('writes nothing when a restore is stopped half way', async () => {

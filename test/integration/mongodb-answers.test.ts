@@ -1,4 +1,6 @@
-import { describe, it } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { describe, it, vi } from 'vitest'
 import type { TestContext } from 'vitest'
 
 import { toErrorAnswer } from '../../src/api/error-answer.js'
@@ -125,6 +127,20 @@ describe.concurrent('what a MongoDB that has troubles answers', () => {
     context.expect(found.every((records) => records.length === 1)).toBe(true)
     context.expect(most).toBe(5)
   })
+})
+
+// By itself, for the time of day is everybody's.
+it('a copy is waited for as long as it should be, whatever the time of day does', async (context) => {
+  const { connection } = await open(context, () => cursorReply('scripted.tidemark_place', []))
+  const watch = new CopyWatch({ place: new CopyPlace(connection.places), source: logAtEvent7, waitMs: 300 })
+  const beginMs = Date.now()
+  const dayTime = vi.spyOn(Date, 'now').mockImplementation(() => beginMs - 3_600_000 * dayTime.mock.calls.length)
+  try {
+    const late = sleep(20_000, 'still waiting', { ref: false })
+    context.expect(await Promise.race([failureOf(watch.caughtUp(new Set())), late])).toBeInstanceOf(MongoDbBehindError)
+  } finally {
+    dayTime.mockRestore()
+  }
 })
 
 interface Opened {

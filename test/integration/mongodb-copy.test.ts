@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { toChecksumAddress } from '../../src/model/address.js'
 import { MongoDbForeignError } from '../../src/storage/mongodb/mongodb-errors.js'
 import { PostgresSnapshotUpkeep } from '../../src/storage/postgres/snapshot-upkeep.js'
+import { until } from '../support/until.js'
 import { LeapableClock } from '../support/leapable-clock.js'
 import { describeOnMongoDb } from '../support/mongodb-server.js'
 import type { MongoDbServer, MongoTestDatabase } from '../support/mongodb-server.js'
@@ -280,6 +281,28 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
   })
 
   describe('is never given records of two databases', () => {
+    it('and what it has of another one is no sign of keeping up', async () => {
+      for (let index = 0; index < 5; index += 1) await historian.block()
+      const copier = await open()
+      await copier.catchUp()
+      const other = await openStore()
+      // Databases of the tests are copies of one, and so are their logs.
+      await other.log.rename((await other.log.head()).log, null)
+      await new Historian(other, 2).block([5n, 5n])
+      try {
+        const intruder = await open({}, other)
+        const { seq } = await intruder.source.place()
+        expect(seq).toBeGreaterThan(0n)
+        const consumer = intruder.consumer()
+        consumer.start()
+        await until('it is refused', async () => consumer.status.state === 'failing')
+        expect(await consumer.lag()).toMatchObject({ events: seq })
+        await consumer.close()
+      } finally {
+        await other.close()
+      }
+    })
+
     it('but refuses another one, and changes nothing', async () => {
       await historian.block([1n, 1n])
       const copier = await open()
@@ -354,6 +377,51 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
     })
   })
 
+  it.each([
+    ['no version', { $unset: { version: '' } }],
+    ['a text as version', { $set: { version: 'mine' } }],
+    ['a number as version', { $set: { version: 1e18 } }],
+  ])('is put right and copied to on, when somebody gave a document %s', async (_title, change) => {
+    await insertRecord(5n, 1n)
+    const clock = new LeapableClock()
+    const copier = await open({ clock })
+    await copier.catchUp()
+    const before = await records().findOne({ chainId: '1' })
+    const spoil = (): Promise<unknown> => records().updateOne({ chainId: '1' }, change)
+    await spoil()
+    clock.leap(5001)
+    await copier.catchUp()
+    expect(await records().findOne({ chainId: '1' })).toEqual(before)
+    expect(copier.carrier.corrected).toBe(1)
+
+    await spoil()
+    const place = await copier.place.read()
+    if (place === null) throw new Error('expected the place of the copy')
+    await fixture.database.query({ name: 'test-change', text: 'update tidemark.balance_record set balance = 2' })
+    await copier.carrier.carryKeys(place, [{ position: { chainId, token, solver }, blockNumber: 5n }])
+    await expectEqual(copier)
+  })
+
+  it('is copied to although somebody left documents that look like records of blocks that no chain has', async () => {
+    await insertRecord(5n, 1n)
+    const forged = [
+      `${chainId}:native:${solver}:${'9'.repeat(19)}`,
+      `${'9'.repeat(19)}:native:${solver}:${'7'.padStart(19, '0')}`,
+    ]
+    await user
+      .db()
+      .collection<{ _id: string; version: number }>('balancerecords')
+      .insertMany(forged.map((_id, index) => ({ _id, chainId: `theirs ${index}`, version: 0 })))
+    const clock = new LeapableClock()
+    const copier = await open({ clock })
+    await copier.catchUp()
+    for (let round = 0; round < 10; round += 1) {
+      clock.leap(5001)
+      await copier.catchUp()
+    }
+    expect(await records().countDocuments({ chainId: /^theirs/ })).toBe(2)
+  })
+
   it('is looked through from time to time, and what somebody changed, added or deleted is put right', async () => {
     for (let index = 0; index < 25; index += 1) await historian.step()
     await historian.block([3n, 4n])
@@ -365,8 +433,8 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
     const forged = `${chainId}:${token}:${solver}:${'7'.padStart(19, '0')}`
     await user
       .db()
-      .collection<{ _id: string }>('balancerecords')
-      .insertOne(Object.assign(fields, { _id: forged, blockNumber: '7' }))
+      .collection<{ _id: string; blockNumber: string }>('balancerecords')
+      .insertOne({ ...fields, _id: forged, blockNumber: '7' })
     const others = records().find({ chainId: '1', blockNumber: { $ne: '7' } })
     const [changed, deleted] = await others.limit(2).toArray()
     expect(await records().updateOne({ ...changed }, { $set: { balance: '666' } })).toMatchObject({ modifiedCount: 1 })

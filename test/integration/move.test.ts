@@ -129,6 +129,22 @@ describe('moving a database', () => {
     }
   })
 
+  it('finishes no target that was given up for another one', async () => {
+    await expect(stopIn('position', 2)).rejects.toThrow('stopped by the test')
+    const other = await createTestDatabase({ empty: true })
+    try {
+      await moveDatabase(settings(), { ...options(), to: other.url, targetName: 'another target' })
+      await expect(moveDatabase(settings(), options())).rejects.toMatchObject({
+        code: 'database_moved',
+        message: expect.stringContaining('was moved to another target'),
+      })
+      await expect(open(target)).rejects.toMatchObject({ code: 'database_moved' })
+      await open(other)
+    } finally {
+      await other.drop()
+    }
+  })
+
   it('begins again in a target that it half filled, after the move was undone and the source went on', async () => {
     await expect(stopIn('position', 2)).rejects.toThrow('stopped by the test')
     await undoMove(settings(), 'the source')
@@ -158,6 +174,12 @@ describe('moving a database', () => {
       await expect(moveDatabase(settings(), options())).rejects.toMatchObject({ code: 'database_in_use' })
       await database.close()
     }
+    const named = new URL(source.url)
+    named.searchParams.set('application_name', 'wallets')
+    const database = new Database({ connectionString: named.href }, silentLogger)
+    await database.query({ name: 'work', text: 'select 1' })
+    await expect(moveDatabase(settings(), options())).rejects.toMatchObject({ code: 'database_in_use' })
+    await database.close()
     await expect(moveDatabase(settings(), { ...options(), to: source.url })).rejects.toMatchObject({
       code: 'database_in_use',
       hint: expect.stringContaining('same database'),

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 import type { RecordReader } from '../../src/ledger/record-reader.js'
+import { toChecksumAddress } from '../../src/model/address.js'
 import { RetryableError } from '../../src/model/errors.js'
 import type { BlockHeader } from '../../src/model/block.js'
 import type { BalanceStats } from '../../src/model/balance-statistics.js'
@@ -86,6 +87,30 @@ describeOnMongoDb('records read from MongoDB', {}, (engine) => {
       expect(reader.balancesAt({ time: new Date(), limit: 5 })).rejects.toMatchObject({ retryable: true }),
     ])
     expect(await reader.stats({ position: erc20 })).toMatchObject({ latestBalance: 7n })
+  })
+
+  it('passes over what somebody else wrote of the same position', async () => {
+    const fixture = await store()
+    await nextBlock(fixture, header(9n), { native: 5n })
+    const copier = await copierOf(fixture)
+    const reader = readerOf(fixture, copier)
+    const answers = async (): Promise<unknown> => [
+      await reader.history({ position: native, limit: 5 }),
+      await reader.stats({ position: native }),
+      await reader.series({ position: native, points: 5 }),
+      await reader.balanceAt(native, { block: 5n }),
+    ]
+    const before = await answers()
+    await copier.connection.database.collection('balancerecords').insertOne({
+      chainId: chainId.toString(),
+      tokenAddress: 'native',
+      solverAddress: toChecksumAddress(solver),
+      blockNumber: '4',
+      block: 4n,
+      timestamp: new Date(0),
+      balance: '3',
+    })
+    expect(await answers()).toEqual(before)
   })
 
   it('is refused until all is copied again when MongoDB was emptied', async () => {

@@ -47,16 +47,16 @@ export class CopyWatch {
    * @throws {MongoDbUnavailableError} when MongoDB does not say
    */
   async caughtUp(positions: PositionKeys): Promise<void> {
-    const deadline = Date.now() + (this.#parts.waitMs ?? CATCH_UP_WAIT_MS)
+    const deadline = performance.now() + (this.#parts.waitMs ?? CATCH_UP_WAIT_MS)
     // What comes later is not waited for, or a position that always changes would never be answered for.
     const wanted = await this.#parts.source.place()
     let place: PlaceDocument | null = null
     for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(pollMs * 2, POLL_MAX_MS)) {
-      const found = await this.#readWithin(deadline - Date.now())
+      const found = await this.#readWithin(deadline - performance.now())
       if (found === 'silent') throw pollMs === FIRST_POLL_MS ? silent() : behind(place)
       place = found
       if (place !== null && place.copying === null && !(await this.#lacks(place, wanted, positions))) return
-      if (Date.now() + pollMs >= deadline) throw behind(place)
+      if (performance.now() + pollMs >= deadline) throw behind(place)
       await sleep(pollMs)
     }
   }

@@ -34,6 +34,16 @@ describe('a MongoDB address', () => {
     expect(JSON.stringify([String(failure), failure])).not.toMatch(/SECRET|SE%CRET|HIDDEN|operator/)
   })
 
+  it.each(['mongodb://operator:SECRET@a/x?w=0', 'mongodb://operator:SECRET@a/x?W=0'])(
+    'that lets nobody acknowledge what is written is a wrong setting: %s',
+    async (url) => {
+      await expect(openMongoDb({ url }, silentLogger)).rejects.toMatchObject({
+        code: 'configuration',
+        message: 'MONGODB_URL: expected writes that MongoDB acknowledges, got w=0',
+      })
+    },
+  )
+
   it('sets what it sets, and the rest is bounded by us', async () => {
     const connection = await openMongoDb({ url: 'mongodb://a/x?maxPoolSize=3&sockettimeoutms=7&w=1' }, silentLogger)
     const { options } = connection.database.client

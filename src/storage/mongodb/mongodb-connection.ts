@@ -47,7 +47,8 @@ export interface MongoDbConnection {
 /**
  * Loads the driver and reads the address; nothing is sent yet.
  *
- * @throws {ConfigurationError} when the package `mongodb` is not installed, or the address is none
+ * @throws {ConfigurationError} when the package `mongodb` is not installed, the address is none, or it asks for writes that
+ *   nobody acknowledges
  */
 export async function openMongoDb(settings: MongoDbSettings, logger: Logger): Promise<MongoDbConnection> {
   const { MongoClient } = await loadDriver()
@@ -62,6 +63,12 @@ export async function openMongoDb(settings: MongoDbSettings, logger: Logger): Pr
         hint: 'Set it as in mongodb://user:password@mongo.example.com:27017/tidemark, with user and password percent-encoded.',
       },
     )
+  }
+  if (client.options.writeConcern?.w === 0) {
+    // A document that is there already would never be replaced: the server's refusal to insert it is how that is noticed.
+    throw new ConfigurationError('MONGODB_URL: expected writes that MongoDB acknowledges, got w=0', {
+      hint: 'Leave w out: a majority acknowledges then. Or set w=1 or more.',
+    })
   }
   client.on('connectionPoolCleared', () => logger.debug({}, 'connections to MongoDB were lost'))
   const database = client.db(name)

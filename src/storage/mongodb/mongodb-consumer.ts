@@ -73,7 +73,7 @@ export class MongoDbConsumer {
 
   /** How far the documents are behind the log, also while MongoDB is away. */
   lag(): Promise<LogLag> {
-    return this.#options.source.lagAfter(this.#place?.seq ?? null)
+    return this.#options.source.lagAfter(this.#place)
   }
 
   async close(): Promise<void> {

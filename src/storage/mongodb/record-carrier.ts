@@ -175,7 +175,8 @@ export class RecordCarrier {
       { _id: { $in: wanted.map(({ _id }) => _id) } },
       { sort: false, limit: batchSize, whole: true },
     )
-    const texts = new Map(found.filter(isRecord).map((document) => [document._id, documentText(document)]))
+    const standing = found.filter(isRecord).filter(hasVersion)
+    const texts = new Map(standing.map((document) => [document._id, documentText(document)]))
     const differing = wanted.filter((document) => texts.get(document._id) !== documentText(document))
     this.corrected += await this.#write(place, differing, startedAtMs)
     return next === null ? { record: null, document: '' } : { record: next, document: null }
@@ -277,6 +278,11 @@ export class RecordCarrier {
       throw asMongoDbError(error)
     }
   }
+}
+
+/** Somebody may have changed it, too. */
+function hasVersion({ version }: { readonly version?: unknown }): boolean {
+  return typeof version === 'bigint'
 }
 
 function idOf(record: BalanceRecord): string {

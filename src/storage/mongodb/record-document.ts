@@ -84,13 +84,18 @@ export function documentId({ position, blockNumber }: RecordKey): string {
   return `${chainId}:${token}:${solver}:${blockNumber.toString().padStart(KEY_DIGITS, '0')}`
 }
 
+/** PostgreSQL can be asked for no greater chain id or block number. */
+const NUMBER_MAX = 2n ** 63n - 1n
+
 /** Reads a {@link documentId}; null for a text that is none. */
 export function parseDocumentId(id: string): RecordKey | null {
   const match = /^(\d{1,19}):(native|0x[0-9a-f]{40}):(0x[0-9a-f]{40}):(\d{19})$/.exec(id)
   const token = parseToken(match?.[2] ?? '')
   const solver = parseAddress(match?.[3] ?? '')
   if (match === null || token === null || solver === null) return null
-  return { position: { chainId: BigInt(match[1] ?? ''), token, solver }, blockNumber: BigInt(match[4] ?? '') }
+  const [chainId, blockNumber] = [BigInt(match[1] ?? ''), BigInt(match[4] ?? '')]
+  if (chainId > NUMBER_MAX || blockNumber > NUMBER_MAX) return null
+  return { position: { chainId, token, solver }, blockNumber }
 }
 
 /** The `seq` of a version has so many bits: at 10,000 events a second they last for 55 years. */

@@ -100,12 +100,16 @@ export class RecordQueries {
 
 const foldedFields = { block: 1, balance: 1, previousBalance: 1, timestamp: 1 } as const
 
-/** With all three, which no document has that stands for a record that is gone. */
+/**
+ * With all three, which no document has that stands for a record that is gone; and with a version, which no document has
+ * that somebody else wrote.
+ */
 function keyOf({ chainId, token, solver }: Position): Filter<StoredDocument> {
   return {
     chainId: chainId.toString(),
     tokenAddress: formatToken(token),
     solverAddress: toChecksumAddress(solver),
+    version: { $exists: true },
   }
 }
 

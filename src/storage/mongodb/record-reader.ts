@@ -143,10 +143,10 @@ export class MongoDbRecordReader implements RecordReader {
   ): AsyncIterable<FoldedRecord> {
     const { queries } = this.#parts
     const before = since === null ? null : await queries.nearest(position, { before: since })
-    const deadline = Date.now() + ANSWER_TIMEOUT_MS
+    const deadline = performance.now() + ANSWER_TIMEOUT_MS
     for await (const record of queries.ascending(position, { from: before?.blockNumber, to: processed.number })) {
       if (record.timestamp.getTime() > to.getTime()) return
-      if (Date.now() > deadline) throw tooMuch()
+      if (performance.now() > deadline) throw tooMuch()
       yield record
     }
   }
@@ -157,12 +157,12 @@ export class MongoDbRecordReader implements RecordReader {
     time: Date,
     coverage: readonly (PositionCoverage | null)[],
   ): Promise<readonly PastBalance[]> {
-    const deadline = Date.now() + ANSWER_TIMEOUT_MS
+    const deadline = performance.now() + ANSWER_TIMEOUT_MS
     const found: (PastBalance | null)[] = []
     const left = positions.entries()
     const lookUp = async (): Promise<void> => {
       for (const [index, position] of left) {
-        if (Date.now() > deadline) throw tooMuch()
+        if (performance.now() > deadline) throw tooMuch()
         found[index] = await this.#pastBalance(position, { time }, coverage[index] ?? null)
       }
     }

@@ -71,8 +71,11 @@ export interface RecordSource {
   estimateRecords(): Promise<number>
   /** As `EventLog.rename`. */
   renameLog(log: string, lostSeq: bigint | null): Promise<void>
-  /** How far a copy is behind that has everything up to `seq`; null for one of which only PostgreSQL knows. */
-  lagAfter(seq: bigint | null): Promise<LogLag>
+  /**
+   * How far a copy is behind that has everything up to a place; null for one of which only PostgreSQL knows. One of another
+   * log has nothing.
+   */
+  lagAfter(place: LogPlace | null): Promise<LogLag>
   /**
    * From now on the log keeps what comes after `seq`, or after its newest event, for the named target; others that were
    * copied to before hold nothing back any more.

@@ -61,14 +61,20 @@ async function writeBatch(
   let open = await tryWrite(records, documents, insert)
   let written = documents.length
   let newest: bigint | null = null
+  let versions: ReadonlyMap<string, unknown> = new Map()
   for (let attempt = 1; open.length > 0; attempt += 1) {
-    open = await tryWrite(records, open, replaceUnlessNewer)
+    const replace = (document: StoredDocument): Operation => replaceUnlessNewer(document, versions)
+    open = await tryWrite(records, open, replace)
     if (open.length === 0) break
-    const versions = await readVersions(records, open)
-    // Without any document of this key something else was in the way; with an older one another writer was quicker.
-    const left = open.filter((document) => (versions.get(document._id) ?? -1n) <= document.version)
+    versions = await readVersions(records, open)
+    const left: StoredDocument[] = []
+    for (const document of open) {
+      const there = versions.get(document._id)
+      if (typeof there === 'bigint') newest = highest(newest, there)
+      // Without any document of this key something else was in the way; with an older one another writer was quicker.
+      if (typeof there !== 'bigint' || there <= document.version) left.push(document)
+    }
     written -= open.length - left.length
-    for (const { _id } of open) newest = highest(newest, versions.get(_id) ?? null)
     open = left
     if (open.length > 0 && attempt === ATTEMPTS_MAX) throw refusal(open, versions)
   }
@@ -96,14 +102,13 @@ async function tryWrite(
   }
 }
 
-function replaceUnlessNewer(document: StoredDocument): Operation {
-  return {
-    replaceOne: {
-      filter: { _id: document._id, version: { $lte: document.version } },
-      replacement: document,
-      upsert: true,
-    },
-  }
+/** @param standing versions that were found; one that is no long was put there by somebody else, and does not count */
+function replaceUnlessNewer(document: StoredDocument, standing: ReadonlyMap<string, unknown>): Operation {
+  const { _id, version } = document
+  const found = standing.get(_id)
+  const isSpoiled = standing.has(_id) && typeof found !== 'bigint'
+  const guard: Readonly<Record<string, unknown>> = { version: isSpoiled ? (found ?? null) : { $lte: version } }
+  return { replaceOne: { filter: { _id, ...guard }, replacement: document, upsert: true } }
 }
 
 /** Which operations failed, if all that failed did so for a duplicate key; null for any other failure. */
@@ -129,7 +134,7 @@ function isUnconfirmed(error: unknown): boolean {
 async function readVersions(
   records: Collection<StoredDocument>,
   documents: readonly StoredDocument[],
-): Promise<ReadonlyMap<string, bigint>> {
+): Promise<ReadonlyMap<string, unknown>> {
   try {
     const found = await records
       .find({ _id: { $in: documents.map(({ _id }) => _id) } }, { projection: { version: 1 } })
@@ -140,7 +145,7 @@ async function readVersions(
   }
 }
 
-function refusal(documents: readonly StoredDocument[], versions: ReadonlyMap<string, bigint>): Error {
+function refusal(documents: readonly StoredDocument[], versions: ReadonlyMap<string, unknown>): Error {
   const foreign = documents.find(({ _id }) => !versions.has(_id))
   if (foreign === undefined) {
     return new MongoDbUnavailableError('MongoDB: other writers were always quicker', { trouble: 'busy' })

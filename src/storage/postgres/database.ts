@@ -389,15 +389,19 @@ export class Database implements Queryable {
   }
 }
 
-/** What the address itself has for options comes first, so that of two settings of one name ours holds. */
+/**
+ * What the address itself has for options comes first, so that of two settings of one name ours holds. So does the name by
+ * which a move sees that a service is at work.
+ */
 function withOptions(address: DatabaseAddress, options: string): pg.ClientConfig {
   if (!('connectionString' in address) || !URL.canParse(address.connectionString)) return { ...address, options }
   const url = new URL(address.connectionString)
   const theirs = url.searchParams.get('options')
-  if (theirs === null) return { ...address, options }
+  if (theirs === null && !url.searchParams.has('application_name')) return { ...address, options }
   // The driver would take those of the address alone.
+  url.searchParams.delete('application_name')
   url.searchParams.delete('options')
-  return { connectionString: url.href, options: `${theirs} ${options}` }
+  return { connectionString: url.href, options: theirs === null ? options : `${theirs} ${options}` }
 }
 
 function cutAll({ clients }: ConnectionPool): void {

@@ -167,7 +167,7 @@ export class PostgresRecordSource implements RecordSource {
     await this.#events.rename(log, lostSeq)
   }
 
-  async lagAfter(seq: bigint | null): Promise<LogLag> {
+  async lagAfter(place: LogPlace | null): Promise<LogLag> {
     const rows = await this.#database.query<{ events: string; seconds: number | null }>({
       name: 'log-lag',
       text: `
@@ -175,11 +175,13 @@ export class PostgresRecordSource implements RecordSource {
                (select greatest(extract(epoch from now() - at), 0)::float8 from tidemark.event
                 where event.seq > done.seq order by event.seq limit 1) as seconds
         from tidemark.event_log
-        cross join (
-          select coalesce($1, (select max(seq) from tidemark.event_consumer
-                               where starts_with(name, '${CONSUMER_PREFIX}')), 0) as seq
+        cross join lateral (
+          select coalesce(case when $2::text is null then (
+                            select max(seq) from tidemark.event_consumer
+                            where starts_with(name, '${CONSUMER_PREFIX}') and event_consumer.log = event_log.log
+                          ) when $2 = event_log.log::text then $1::bigint end, 0) as seq
         ) as done`,
-      values: [seq],
+      values: [place?.seq ?? null, place?.log ?? null],
     })
     return { events: BigInt(rows[0]?.events ?? 0), seconds: rows[0]?.seconds ?? 0 }
   }

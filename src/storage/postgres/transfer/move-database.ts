@@ -157,10 +157,11 @@ async function takeUp(source: TransferEnd, target: TransferEnd, options: MoveOpt
   if (unfilled !== undefined) throw unfilledError(unfilled)
   const leaving = sourceMarks.find(({ role }) => role === 'source')
   const same = targetMarks.find(({ role, moveId }) => role === 'target' && moveId === leaving?.moveId)
+  // A target is complete before its source knows: one that is not was given up for another, where everything went on.
+  if (leaving !== undefined && leaving.completedAt !== null && same?.completedAt == null) throw movedError(leaving)
   if (leaving !== undefined && same !== undefined) {
     return { moveId: leaving.moveId, log: leaving.log, resumed: true, arrived: same.completedAt !== null }
   }
-  if (leaving !== undefined && leaving.completedAt !== null) throw movedError(leaving)
 
   if (leaving === undefined) {
     await source.database.checkDurability()

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { link, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -154,12 +154,27 @@ async function writeFile(file: string, source: AsyncIterable<Buffer>, signal: Ab
     } finally {
       await handle.close()
     }
-    await rename(partial, file)
+    await giveName(partial, file)
     const folder = await open(dirname(file), 'r')
     await folder.sync().finally(() => folder.close())
   } catch (error) {
     await rm(partial, { force: true })
     throw fileError(error, file)
+  }
+}
+
+/** A file that came to have the name meanwhile, such as another backup of the same second, keeps it. */
+async function giveName(partial: string, file: string): Promise<void> {
+  try {
+    await link(partial, file)
+    await rm(partial)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    if (code === 'EEXIST') throw takenError(file)
+    if (!['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP'].includes(code)) throw error
+    // A file system that knows one name for a file.
+    if ((await stat(file).catch(() => null)) !== null) throw takenError(file)
+    await rename(partial, file)
   }
 }
 
@@ -171,11 +186,15 @@ async function chooseFile(to: string): Promise<string> {
     return join(wanted, `tidemark-${time}Z.backup.gz`)
   }
   if (found !== null) {
-    throw new ConfigurationError(`--to: expected a new file or a folder, got ${wanted}, which is there already`, {
-      hint: 'A backup never replaces another file. Name a folder to get a file with the time in its name.',
-    })
+    throw takenError(wanted)
   }
   return wanted
+}
+
+function takenError(file: string): ConfigurationError {
+  return new ConfigurationError(`--to: expected a new file or a folder, got ${file}, which is there already`, {
+    hint: 'A backup never replaces another file. Name a folder to get a file with the time in its name.',
+  })
 }
 
 function fileError(error: unknown, file: string): unknown {
