@@ -24,7 +24,13 @@ import { eventsOf } from './manager/manager-events.js'
 import type { ManagerEvents } from './manager/manager-events.js'
 import type { ChainSummary, ManagerMetrics } from './manager/manager-metrics.js'
 import { answeringRecords } from './manager/record-source.js'
-import { requireAddress, requireSelection } from './manager/require-argument.js'
+import {
+  requireAddress,
+  requireAddresses,
+  requireChainId,
+  requireLabel,
+  requireSelection,
+} from './manager/require-argument.js'
 import { withChainState } from './ledger/with-chain-state.js'
 import type { RemovalResult } from './ledger/watch-list-store.js'
 import type { WatchedSolver, WatchedToken } from './model/watch-list.js'
@@ -202,7 +208,7 @@ export class BalanceManager extends BalanceQueries {
         clock,
         logger: logger.child({ component: 'events' }),
       })
-      const mongodb = await this.#openMongoDb(storage, tailer)
+      const mongodb = await openMongoDbCopy({ config: this.#config, storage, tailer, clock, logger })
       tailer.subscribe((event) => this.#onEvent(event))
       tailer.onBreak(() => this.#onBreak())
       await tailer.start()
@@ -221,18 +227,6 @@ export class BalanceManager extends BalanceQueries {
     } finally {
       signal.removeEventListener('abort', stop)
     }
-  }
-
-  async #openMongoDb(storage: Storage, tailer: EventTailer): Promise<MongoDbCopy | null> {
-    const { mongodbUrl = null, mongodbBatchSize: batchSize } = this.#config
-    const { recordSource: source, recordContext: context, leases } = storage
-    if (mongodbUrl === null) {
-      await source.forgetCopies()
-      return null
-    }
-    const { clock } = this.#environment
-    const logger = this.#logger
-    return openMongoDbCopy({ url: mongodbUrl, batchSize, source, context, leases, tailer, clock, logger })
   }
 
   /** Stops following, commits what is under way, and closes the database. Safe to call more than once. */
@@ -287,7 +281,7 @@ export class BalanceManager extends BalanceQueries {
     const { storage } = this.#parts()
     const added = await storage.watchList.addSolver({
       address: requireAddress(address, 'address'),
-      label: options.label,
+      label: requireLabel(options.label),
     })
     this.#watchListChanged()
     return added
@@ -303,7 +297,7 @@ export class BalanceManager extends BalanceQueries {
 
   /** The tokens watched on a chain; null when the chain is unknown. */
   tokens(chainId: bigint): Promise<readonly WatchedToken[] | null> {
-    return this.#parts().storage.watchList.tokens(chainId)
+    return this.#parts().storage.watchList.tokens(requireChainId(chainId))
   }
 
   /**
@@ -313,8 +307,8 @@ export class BalanceManager extends BalanceQueries {
    */
   async addTokensToMonitor(chainId: bigint, tokens: readonly string[]): Promise<readonly WatchedToken[]> {
     const { storage } = this.#parts()
-    const addresses = tokens.map((token, index) => requireAddress(token, `tokens.${index}`))
-    if ((await storage.watchList.tokens(chainId)) === null) {
+    const addresses = requireAddresses(tokens, 'tokens')
+    if ((await storage.watchList.tokens(requireChainId(chainId))) === null) {
       throw new UnknownChainError(`expected a configured chain, got chain id ${chainId}`, {
         hint: `Set CHAIN_${chainId}_RPC_URL to watch this chain.`,
       })
@@ -327,7 +321,7 @@ export class BalanceManager extends BalanceQueries {
   /** Stops watching a token of a chain; its history stays. */
   async removeTokensFromMonitor(chainId: bigint, token: string): Promise<RemovalResult> {
     const { storage } = this.#parts()
-    const result = await storage.watchList.removeToken(chainId, requireAddress(token, 'token'))
+    const result = await storage.watchList.removeToken(requireChainId(chainId), requireAddress(token, 'token'))
     this.#watchListChanged()
     return result
   }

@@ -25,11 +25,12 @@ const DEFAULT_BATCH_SIZE = 1000
 const CLOSE_TIMEOUT_MS = 2000
 
 export interface MongoDbOptions {
-  readonly url: string
-  readonly batchSize?: number | undefined
-  readonly source: RecordSource
-  readonly context: RecordContext
-  readonly leases: LeaseStore
+  readonly config: { readonly mongodbUrl?: string | null; readonly mongodbBatchSize?: number }
+  readonly storage: {
+    readonly recordSource: RecordSource
+    readonly recordContext: RecordContext
+    readonly leases: LeaseStore
+  }
   readonly tailer: EventTailer
   readonly clock: Clock
   readonly logger: Logger
@@ -48,10 +49,17 @@ export interface MongoDbCopy {
 /**
  * Builds the parts that keep the copy. MongoDB itself is not asked before the start, and need not be there.
  *
+ * @returns null when none is configured: then no event is kept for one any more
  * @throws {ConfigurationError} when the driver is not installed, or the address is none
  */
-export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbCopy> {
-  const { url, batchSize = DEFAULT_BATCH_SIZE, source, context, leases, tailer, clock } = options
+export async function openMongoDbCopy(options: MongoDbOptions): Promise<MongoDbCopy | null> {
+  const { config, storage, tailer, clock } = options
+  const { mongodbUrl: url = null, mongodbBatchSize: batchSize = DEFAULT_BATCH_SIZE } = config
+  const { recordSource: source, recordContext: context, leases } = storage
+  if (url === null) {
+    await source.forgetCopies()
+    return null
+  }
   const logger = options.logger.child({ component: 'mongodb' })
   const connection = await openMongoDb({ url }, logger)
   const { records } = connection

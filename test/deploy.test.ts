@@ -73,6 +73,14 @@ describe('the deployment of several replicas', () => {
     expect(compose).toContain('dockerfile: deploy/Dockerfile')
   })
 
+  it('has the driver that MONGODB_URL needs, in the version that was tested', () => {
+    const { devDependencies } = JSON.parse(read('package.json')) as { readonly devDependencies: Record<string, string> }
+    expect(devDependencies['mongodb']).toMatch(/^\d+\.\d+\.\d+$/)
+    expect(dockerfile).toContain(`"mongodb@$(node -p "require('./package.json').devDependencies.mongodb")"`)
+    // Above the application's directory, where Node looks next.
+    expect(dockerfile).toMatch(/^COPY --from=packages \/beside\/node_modules \/node_modules$/m)
+  })
+
   it('balances over all replicas, at the port they listen on, by whether they are ready', () => {
     const replicas = [...compose.matchAll(/^ {2}(tidemark-\d+):$/gm)].map(([, name]) => name)
     expect(replicas.length).toBeGreaterThan(1)
@@ -84,5 +92,18 @@ describe('the deployment of several replicas', () => {
     const published = /127\.0\.0\.1:\d+:(\d+)/.exec(compose)?.[1]
     expect(haproxy).toMatch(new RegExp(`^ {2}bind :${published}$`, 'm'))
     expect(compose).toContain('./haproxy.cfg:')
+  })
+  it('gives the balancer a file for each end of its connections, and metrics to nobody outside', () => {
+    const connections = Number(/maxconn (\d+)/.exec(haproxy)?.[1])
+    const files = Number(/nofile: (\d+)/.exec(below(compose, '  balancer:').join('\n'))?.[1])
+    expect(files).toBeGreaterThan(2 * connections)
+    // The service decodes a path before it looks: /%6detrics is the same to it.
+    expect(haproxy).toContain('http-request deny if { path,url_dec -m beg /metrics }')
+  })
+
+  it('has a password that can stand in a URL', () => {
+    const password = /^POSTGRES_PASSWORD=(.+)$/m.exec(read('deploy/example.env'))?.[1] ?? ''
+    expect(password).toMatch(/^[A-Za-z0-9-]+$/)
+    expect(read('deploy/example.env')).toMatch(/part of a URL/)
   })
 })

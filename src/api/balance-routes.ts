@@ -117,7 +117,7 @@ export const listBalances: Route<
     description: 'One page of balances; with "at" of positions of which something was known by then',
     schema: z.union([pageSchema(wireCurrentBalanceSchema), pageSchema(wirePastBalanceSchema)]),
   },
-  errors: [],
+  errors: ['records_behind'],
 }
 
 export const getBalance: Route<PositionParams, InstantQuery, unknown, WireCurrentBalance | WirePastBalance> = {
@@ -136,7 +136,7 @@ export const getBalance: Route<PositionParams, InstantQuery, unknown, WireCurren
     description: 'The balance; with "block" or "at" the one that is known of then, and how well',
     schema: balanceSchema,
   },
-  errors: ['unknown_position', 'unknown_balance'],
+  errors: ['unknown_position', 'unknown_balance', 'records_behind'],
 }
 
 export const listHistory: Route<PositionParams, HistoryQuery, unknown, WirePage<WireBalanceRecord>> = {
@@ -151,7 +151,7 @@ export const listHistory: Route<PositionParams, HistoryQuery, unknown, WirePage<
   body: anything,
   documentedBody: null,
   answer: { status: 200, description: 'One page of records', schema: pageSchema(wireBalanceRecordSchema) },
-  errors: ['unknown_position'],
+  errors: ['unknown_position', 'records_behind'],
 }
 
 export const listCoverage: Route<PositionParams, unknown, unknown, WirePage<WireCoverageInterval>> = {

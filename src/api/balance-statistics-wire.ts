@@ -95,6 +95,7 @@ export interface WireBalanceTotal extends WireTokenFields {
   readonly formatted: string
   readonly positions: number
   readonly stale: number
+  readonly unknown: number
 }
 
 const positionShape = { chainId: wireChainId, tokenAddress: wireToken, solverAddress: wireAddress }
@@ -203,6 +204,10 @@ export const wireBalanceTotalSchema: z.ZodType<WireBalanceTotal> = z
     formatted,
     positions: z.int().meta({ description: 'Positions that were added up' }),
     stale: z.int().meta({ description: 'How many of them are not up to date' }),
+    unknown: z.int().meta({
+      description:
+        'Positions that are watched and missing in the sum, because none of their balances could be read yet',
+    }),
     ...tokenFieldsShape,
   })
   .meta({ id: 'BalanceTotal' })
@@ -263,6 +268,7 @@ export function encodeBalanceTotal(total: BalanceTotal): WireBalanceTotal {
     formatted: formatAmount(total.balance, total.decimals),
     positions: total.positions,
     stale: total.stale,
+    unknown: total.unknown,
     ...encodeTokenFields(total),
   }
 }

@@ -81,7 +81,7 @@ export const getBalanceStats: Route<PositionParams, StatsQuery, unknown, WireBal
   body: anything,
   documentedBody: null,
   answer: { status: 200, description: 'Exact statistics of what is known', schema: wireBalanceStatsSchema },
-  errors: ['unknown_position'],
+  errors: ['unknown_position', 'records_behind'],
 }
 
 export const getBalanceSeries: Route<PositionParams, BalanceSeriesQuery, unknown, WireBalanceSeries> = {
@@ -96,7 +96,7 @@ export const getBalanceSeries: Route<PositionParams, BalanceSeriesQuery, unknown
   body: anything,
   documentedBody: null,
   answer: { status: 200, description: 'A step line, oldest bucket first', schema: wireBalanceSeriesSchema },
-  errors: ['unknown_position'],
+  errors: ['unknown_position', 'records_behind'],
 }
 
 export const streamHistory: Route<PositionParams, RecordRangeQuery, unknown, WireBalanceRecord> = {
@@ -117,7 +117,7 @@ export const streamHistory: Route<PositionParams, RecordRangeQuery, unknown, Wir
     contentType: 'application/x-ndjson; charset=utf-8',
     schema: wireBalanceRecordSchema,
   },
-  errors: ['unknown_position'],
+  errors: ['unknown_position', 'records_behind'],
 }
 
 export const listTotals: Route<unknown, TotalsQuery, unknown, WirePage<WireBalanceTotal>> = {

@@ -9,6 +9,7 @@ import type { Directory } from './source/directory.js'
 import type { Selection } from './source/find-by-name.js'
 import type { When } from './source/read-when.js'
 import { filtersOf, isSelected } from './source/selection.js'
+import { unknownPosition } from './source/source-errors.js'
 import { amountText, countText, grouped } from './terminal/amount-text.js'
 import type { Output } from './terminal/output.js'
 import { chainName, shortAddress, tokenName, walletName } from './terminal/position-names.js'
@@ -26,6 +27,8 @@ interface PastLine {
   /** Null when nothing was known by then. */
   readonly known: WirePastBalance | null
 }
+
+type PastPosition = Omit<PastLine, 'known'>
 
 export interface BalanceAtOptions {
   readonly source: BalanceSource
@@ -45,6 +48,7 @@ const notKnown = 'nothing was known by then'
 export async function balanceAt(options: BalanceAtOptions): Promise<ExitCode> {
   const { output, json, exact } = options
   const lines = await readLines(options)
+  if (lines.length === 0 && options.selection.solver !== null) throw unknownPosition()
   if (json) await output.writeJson(lines.map(toJson))
   else if (lines.length > 0)
     await output.writeLines(layOutTable({ columns: columnsOf(exact), rows: lines, width: output.width }))
@@ -56,7 +60,7 @@ export async function balanceAt(options: BalanceAtOptions): Promise<ExitCode> {
 }
 
 async function readLines({ source, directory, selection, when }: BalanceAtOptions): Promise<PastLine[]> {
-  const wanted = watchedPositions(directory)
+  const wanted: PastPosition[] = watchedPositions(directory)
     .map(({ chain, token, solver }) => ({
       chainId: chain.chainId,
       chainName: chain.name,
@@ -65,9 +69,30 @@ async function readLines({ source, directory, selection, when }: BalanceAtOption
       label: solver.label,
     }))
     .filter((position) => isSelected(position, selection))
+  // Those who ask for a wallet want what is no longer watched of it, too.
+  if (selection.solver !== null) wanted.push(...(await noLongerWatched(source, directory, selection, wanted)))
   const past =
     'block' in when ? await readAtBlock(source, wanted, when) : await readAtTime(source, selection, when.time)
   return wanted.map((position) => ({ ...position, known: past.get(positionKey(position)) ?? null }))
+}
+
+async function noLongerWatched(
+  source: BalanceSource,
+  { chains }: Directory,
+  selection: Selection,
+  watched: readonly PastPosition[],
+): Promise<readonly PastPosition[]> {
+  const known = new Set(watched.map(positionKey))
+  const found: PastPosition[] = []
+  for (const filter of filtersOf(selection)) {
+    for await (const position of source.balances(filter)) {
+      if (known.has(positionKey(position))) continue
+      const { chainId, tokenAddress, solverAddress } = position
+      const chain = chains.find((each) => each.chainId === chainId)
+      found.push({ chainId, chainName: chain?.name ?? `chain ${chainId}`, tokenAddress, solverAddress, label: null })
+    }
+  }
+  return found
 }
 
 async function readAtTime(
@@ -85,7 +110,7 @@ async function readAtTime(
 /** Block numbers differ from chain to chain, so each position is asked for. */
 async function readAtBlock(
   source: BalanceSource,
-  wanted: readonly Omit<PastLine, 'known'>[],
+  wanted: readonly PastPosition[],
   when: { readonly block: string },
 ): Promise<Map<string, WirePastBalance>> {
   if (new Set(wanted.map(({ chainId }) => chainId)).size > 1) {

@@ -1,21 +1,18 @@
-import type { WireBalanceRecord, WireCoverageInterval } from '../client/index.js'
+import type { WireBalanceRecord } from '../client/index.js'
 import { ConfigurationError } from '../index.js'
-import { exitCodes } from './exit-code.js'
 import type { ExitCode } from './exit-code.js'
+import { tellGaps } from './history-gaps.js'
 import { csvHeading, csvRecord, historyColumns } from './history-lines.js'
 import { readPoints, seriesColumns, seriesHeading, seriesLine } from './history-series.js'
 import { readCount } from './read-selection.js'
-import type { BalanceSource, SourceRange } from './source/balance-source.js'
 import { chooseSource } from './source/choose-source.js'
 import type { SourceOptions } from './source/choose-source.js'
 import { readDirectory } from './source/directory.js'
 import type { NamesGiven } from './source/find-by-name.js'
 import { findPosition } from './source/find-position.js'
-import type { FoundPosition } from './source/find-position.js'
 import { readRange } from './source/read-when.js'
 import { readToken } from './source/token-metadata.js'
 import { readBounds, tellUnknown } from './stats.js'
-import { countText } from './terminal/amount-text.js'
 import { jsonText, Output } from './terminal/output.js'
 import { layOutTable } from './terminal/table.js'
 
@@ -70,7 +67,10 @@ async function series(given: NamesGiven, points: number, options: HistoryOptions
     const columns = seriesColumns(options.exact === true, await readToken(source, position))
     await output.writeLines(layOutTable({ columns, rows: answer.items, width: output.width }))
   }
-  return tellUnknown(answer, answer.items.length)
+  return tellUnknown(answer, {
+    records: answer.items.length,
+    isKnown: answer.before !== null || answer.items.length > 0,
+  })
 }
 
 /** Null: all of them. */
@@ -85,8 +85,8 @@ class Seen {
   count = 0
   /** Whether there was another one than those that were asked for. */
   more = false
-  oldestBlock: bigint | null = null
-  newestBlock: bigint | null = null
+  oldest: WireBalanceRecord | null = null
+  newest: WireBalanceRecord | null = null
 
   async *through(
     records: AsyncIterable<WireBalanceRecord>,
@@ -95,10 +95,9 @@ class Seen {
     for await (const record of records) {
       this.more = this.count === limit
       if (this.more) return
-      const block = BigInt(record.blockNumber)
       this.count += 1
-      this.newestBlock ??= block
-      this.oldestBlock = block
+      this.newest ??= record
+      this.oldest = record
       yield record
     }
   }
@@ -130,52 +129,4 @@ async function print(
   }
   if (json) await output.writeJson(rows)
   else if (rows.length > 0) await printTable()
-}
-
-/**
- * Says what of the blocks that were asked for is not known exactly: there, changes may be missing. Blocks before the
- * position was first seen are none of them, unless they were asked for by number.
- */
-async function tellGaps(
-  source: BalanceSource,
-  position: FoundPosition,
-  range: SourceRange,
-  seen: Seen,
-): Promise<ExitCode> {
-  const intervals = await source.coverage(position)
-  const from = range.fromBlock === undefined ? seen.oldestBlock : BigInt(range.fromBlock)
-  const to = range.toBlock === undefined ? upperBlock(range, seen) : BigInt(range.toBlock)
-  if (from === null) return exitCodes.ok
-  const gaps = gapsOf(intervals, from, to)
-  if (gaps.length === 0) return exitCodes.ok
-  const [shown] = gaps
-  const more = gaps.length === 1 ? '' : `, and ${countText(gaps.length - 1, 'more stretch').replace(/chs$/, 'ches')}`
-  console.error(`Changes may be missing in ${shown}${more}. tidemark backfill fills in what was not seen.`)
-  return exitCodes.partial
-}
-
-/** With a time as the upper bound the blocks after the newest record are not known by number. */
-function upperBlock({ to }: SourceRange, { newestBlock }: Seen): bigint | null {
-  return to === undefined ? null : newestBlock
-}
-
-/** Stretches of `from` to `to` that are not exact, in words. `to` null: as far as the position was watched. */
-export function gapsOf(intervals: readonly WireCoverageInterval[], from: bigint, to: bigint | null): string[] {
-  const gaps: string[] = []
-  let next = from
-  for (const { fromBlock, toBlock, kind } of intervals) {
-    const [first, last] = [BigInt(fromBlock), toBlock === null ? null : BigInt(toBlock)]
-    if (last !== null && last < next) continue
-    if (to !== null && first > to) break
-    if (first > next) gaps.push(`blocks ${next} to ${first - 1n}, which nobody watched`)
-    const end = last === null || (to !== null && to < last) ? to : last
-    if (kind === 'sampled') {
-      const start = first > next ? first : next
-      gaps.push(`blocks ${start} ${end === null ? 'and later' : `to ${end}`}, which were only sampled`)
-    }
-    if (last === null) return gaps
-    next = last + 1n
-  }
-  if (to !== null && next <= to) gaps.push(`blocks ${next} to ${to}, which nobody watched`)
-  return gaps
 }

@@ -41,7 +41,7 @@ export async function stats(given: NamesGiven, options: StatsOptions): Promise<E
     const [, ...lines] = layOutTable({ columns, rows, width: output.width })
     await output.writeLines(lines)
   }
-  return tellUnknown(answer, answer.totalRecords)
+  return tellUnknown(answer, { records: answer.totalRecords, isKnown: answer.latestBalance !== null })
 }
 
 /** @throws {ConfigurationError} */
@@ -101,7 +101,14 @@ interface KnownTime {
 }
 
 /** Says how much of the time is not known exactly: there, changes may be missing. */
-export function tellUnknown({ from, to, coverage }: KnownTime, records: number): ExitCode {
+export function tellUnknown(
+  { from, to, coverage }: KnownTime,
+  { records, isKnown }: { readonly records: number; readonly isKnown: boolean },
+): ExitCode {
+  if (!isKnown) {
+    console.error('No balance was known by then.')
+    return exitCodes.partial
+  }
   if (records === 0) console.error('No record of that time.')
   const exactMs = coverage
     .filter(({ kind }) => kind === 'exact')

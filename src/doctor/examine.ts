@@ -4,6 +4,7 @@ import { systemClock } from '../model/clock.js'
 import { examineChain } from './examine-chain.js'
 import { examineConfiguration } from './examine-configuration.js'
 import { examineDatabase } from './examine-database.js'
+import { examineMongoDb } from './examine-mongodb.js'
 import type { Finding } from './finding.js'
 
 export interface ExamineOptions {
@@ -17,6 +18,7 @@ export interface ExamineOptions {
 export async function* examine({ config, warnings, signal }: ExamineOptions): AsyncGenerator<Finding> {
   yield* examineConfiguration(config, warnings)
   yield await examineDatabase(config)
+  if (config.mongodbUrl !== null) yield await examineMongoDb(config.mongodbUrl)
   const world = { clock: systemClock, transport: networkTransport, signal }
   for (const chain of config.chains) yield* examineChain(chain, world)
 }

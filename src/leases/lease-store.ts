@@ -32,6 +32,7 @@ export interface LeaseStore {
   /**
    * Takes a lease that is free or has run out, or goes on with one's own.
    *
+   * @param durationMs a minute at most
    * @returns null while another process has it
    */
   acquire(name: string, holder: string, durationMs: number): Promise<Lease | null>

@@ -6,7 +6,9 @@ import type { BalanceSeries, BalanceStats, BalanceTotal, PastBalance } from '../
 import type { CoverageInterval } from '../model/coverage.js'
 import type { CurrentBalanceView } from './manager-answers.js'
 import {
+  requireBlocks,
   requireFilter,
+  requireGrouping,
   requireInstant,
   requireInteger,
   requirePosition,
@@ -95,7 +97,7 @@ export abstract class BalanceQueries {
     range: HistoryBounds = {},
   ): AsyncIterable<BalanceRecord> {
     const position = requirePosition(chainId, token, solver)
-    const { from, to, fromBlock, toBlock } = requireTimes(range)
+    const { from, to, fromBlock, toBlock } = requireBlocks(requireTimes(range))
     return this.records.streamHistory({ position, from, to, fromBlock, toBlock })
   }
 
@@ -141,7 +143,12 @@ export abstract class BalanceQueries {
   /** Newest balances summed up by token and chain, page by page. */
   async getBalanceTotals(options: TotalsOptions): Promise<Page<BalanceTotal>> {
     const limit = requireInteger(options.limit ?? LIMIT_DEFAULT, 'limit', { min: 1, max: LIMIT_MAX })
-    return await this.reader.totals({ ...requireFilter(options), by: options.by, limit, after: options.after })
+    return await this.reader.totals({
+      ...requireFilter(options),
+      by: requireGrouping(options.by),
+      limit,
+      after: options.after,
+    })
   }
 
   /**

@@ -14,9 +14,12 @@ import { ClosedError, messageOf } from '../model/errors.js'
 import type { LoggedEvent } from '../model/event.js'
 import type { Logger } from '../model/logger.js'
 import { InvalidArgumentError } from './manager-errors.js'
+import { shown } from './require-argument.js'
 
 /** A handler that takes longer is not waited for any more, so that the events after it are handed out. */
 export const HANDLER_TIMEOUT_MS = 30_000
+/** The longest time that a timer can be set to, 24.8 days: beyond it one ends at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
 const RETRY_MS = 1000
 const DEFAULT_GROUP = 'default'
 const groupPattern = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,63}$/
@@ -89,8 +92,12 @@ export class ConsumerGroups {
    */
   async consume(options: ConsumeOptions): Promise<StopConsuming> {
     const { handler, onBreak, delivery } = options
+    if (typeof handler !== 'function') {
+      throw new InvalidArgumentError(`handler: expected a function, got ${shown(handler)}`)
+    }
     const { group, timeoutMs } = requireConsumption(options)
     const member: Member = { handler, onBreak, timeoutMs }
+    this.#throwIfClosed()
     return delivery === 'every-process' ? this.#consumeHere(member) : this.#join(group, member)
   }
 
@@ -105,7 +112,7 @@ export class ConsumerGroups {
   async #join(group: string, member: Member): Promise<StopConsuming> {
     const name = `group:${group}`
     await this.#options.consumers.register(name)
-    if (this.#closed) throw new ClosedError('the balance manager was closed')
+    this.#throwIfClosed()
     const joined = this.#groups.get(name) ?? this.#begin(name)
     joined.members.add(member)
     return async () => {
@@ -194,6 +201,10 @@ export class ConsumerGroups {
     }
   }
 
+  #throwIfClosed(): void {
+    if (this.#closed) throw new ClosedError('the balance manager was closed')
+  }
+
   #untilEnded(end: Promise<void>): void {
     this.#ending.add(end)
     void end.finally(() => this.#ending.delete(end))
@@ -205,17 +216,24 @@ export class ConsumerGroups {
  *
  * @throws {InvalidArgumentError}
  */
-export function requireConsumption({
-  group = DEFAULT_GROUP,
-  handlerTimeoutMs: timeoutMs = HANDLER_TIMEOUT_MS,
-}: Pick<ConsumeOptions, 'group' | 'handlerTimeoutMs'>): { readonly group: string; readonly timeoutMs: number } {
-  if (!Number.isFinite(timeoutMs) || timeoutMs <= 0) {
-    throw new InvalidArgumentError(`handlerTimeoutMs: expected a positive number, got ${timeoutMs}`)
-  }
-  if (!groupPattern.test(group)) {
+export function requireConsumption(
+  {
+    group = DEFAULT_GROUP,
+    handlerTimeoutMs: timeoutMs = HANDLER_TIMEOUT_MS,
+    delivery = 'group',
+  }: Pick<ConsumeOptions, 'group' | 'handlerTimeoutMs'> & { readonly delivery?: string | undefined },
+  deliveries: readonly string[] = ['group', 'every-process'],
+): { readonly group: string; readonly timeoutMs: number } {
+  if (!(timeoutMs > 0 && timeoutMs <= TIMER_MS_MAX)) {
     throw new InvalidArgumentError(
-      `group: expected up to 64 letters, digits, ".", "_" or "-", got ${JSON.stringify(group.slice(0, 80))}`,
+      `handlerTimeoutMs: expected a positive number up to ${TIMER_MS_MAX}, got ${shown(timeoutMs)}`,
     )
+  }
+  if (typeof group !== 'string' || !groupPattern.test(group)) {
+    throw new InvalidArgumentError(`group: expected up to 64 letters, digits, ".", "_" or "-", got ${shown(group)}`)
+  }
+  if (!deliveries.includes(delivery)) {
+    throw new InvalidArgumentError(`delivery: expected one of ${deliveries.join(', ')}, got ${shown(delivery)}`)
   }
   return { group, timeoutMs }
 }

@@ -108,4 +108,6 @@ export interface BalanceTotal extends TokenMetadata {
   readonly positions: number
   /** Positions of the sum whose balance is not up to date. */
   readonly stale: number
+  /** Positions that are watched and missing in the sum, because none of their balances could be read yet. */
+  readonly unknown: number
 }

@@ -41,6 +41,7 @@ import type {
   MonitoredToken,
   PastBalance,
 } from './balance-answers.js'
+import { requireAddresses } from '../manager/require-argument.js'
 import { EventForwarder } from './event-forwarder.js'
 import type { ModuleSettings } from './module-options.js'
 
@@ -74,7 +75,9 @@ export class BalanceManagerService
   readonly #host: ServiceHost
   readonly #forwarder: EventForwarder | null
   #starting: Promise<void> | null = null
-  #server: OpenServer | null = null
+  /** Null until the application is up; of null where no server is wanted. */
+  #serving: Promise<OpenServer | null> | null = null
+  #closing = false
 
   /** @internal Made by `BalanceManagerModule`. */
   constructor(settings: ModuleSettings, host: ServiceHost) {
@@ -93,7 +96,9 @@ export class BalanceManagerService
 
   /** @internal */
   async onApplicationBootstrap(): Promise<void> {
-    await this.#serve()
+    if (this.#closing) return
+    this.#serving = this.#serve()
+    await this.#serving
     if (this.#forwarder !== null) this.#forwarder.start(this.manager.events)
     else if (this.#settings.delivery !== 'none') {
       this.#settings.logger.warn({}, 'events are not emitted: import EventEmitterModule.forRoot() to get them')
@@ -102,12 +107,15 @@ export class BalanceManagerService
 
   /** Handlers may need what other modules are about to take down. @internal */
   async onModuleDestroy(): Promise<void> {
+    this.#closing = true
     await this.#forwarder?.close()
   }
 
   /** The host's HTTP server waits for its connections to end after this. @internal */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.#server?.close()
+    // It may be about to serve: a failure of that was told to whoever started the application.
+    const server = await this.#serving?.catch(() => null)
+    await server?.close()
   }
 
   /** @internal */
@@ -247,11 +255,13 @@ export class BalanceManagerService
    * Stops watching tokens of a chain; their history stays.
    *
    * @returns what came of each, in the order of the argument
+   * @throws {InvalidArgumentError} before any of them is removed
    */
   async removeTokensFromMonitor(chainId: bigint, tokens: readonly string[]): Promise<RemovalResult[]> {
     await this.#start()
     const results: RemovalResult[] = []
-    for (const token of tokens) results.push(await this.manager.removeTokensFromMonitor(chainId, token))
+    for (const token of requireAddresses(tokens, 'tokens'))
+      results.push(await this.manager.removeTokensFromMonitor(chainId, token))
     return results
   }
 
@@ -279,18 +289,17 @@ export class BalanceManagerService
   }
 
   // The server's parts are loaded only where they are wanted.
-  async #serve(): Promise<void> {
+  async #serve(): Promise<OpenServer | null> {
     const { server, config, logger } = this.#settings
     const { manager } = this
-    if (server === undefined) return
+    if (server === undefined) return null
     if ('mount' in server) {
       const { mountServer } = await import('../server/mount-server.js')
-      this.#server = await mountServer({ http: this.#hostServer(), manager, config, logger })
-    } else {
-      const { createServer } = await import('../server/create-server.js')
-      const address = { port: server.port, host: server.host ?? config.host }
-      this.#server = await createServer({ manager, config: { ...config, ...address }, logger })
+      return mountServer({ http: this.#hostServer(), manager, config, logger })
     }
+    const { createServer } = await import('../server/create-server.js')
+    const address = { port: server.port, host: server.host ?? config.host }
+    return createServer({ manager, config: { ...config, ...address }, logger })
   }
 
   #hostServer(): HttpServer | HttpsServer {

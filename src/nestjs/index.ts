@@ -8,7 +8,15 @@ export type {
   MountedInHost,
   OwnPort,
 } from './module-options.js'
-export type { BalanceRecord, CurrentBalance, MonitoredSolver, MonitoredToken, TokenFields } from './balance-answers.js'
+export type {
+  BalanceRecord,
+  BalanceTotal,
+  CurrentBalance,
+  MonitoredSolver,
+  MonitoredToken,
+  PastBalance,
+  TokenFields,
+} from './balance-answers.js'
 export type {
   BalanceChangeEvent,
   BalanceManagerEvents,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { DynamicModule, FactoryProvider } from '@nestjs/common'
 
 import { resolveConfig } from '../config/resolve-config.js'
-import { loadConfig } from '../index.js'
+import { ConfigurationError, loadConfig } from '../index.js'
 import type { Config, Logger, TidemarkConfigInput } from '../index.js'
 import { requireConsumption } from '../manager/consumer-groups.js'
 import { createNestLogger } from './nest-logger.js'
@@ -71,7 +71,8 @@ export interface ModuleSettings extends Omit<BalanceManagerModuleOptions, 'confi
  */
 export async function readModuleOptions(options: BalanceManagerModuleOptions): Promise<ModuleSettings> {
   const { config: given, env, configFile, logger: ownLogger, ...rest } = options
-  requireConsumption(rest)
+  requireConsumption(rest, ['group', 'every-process', 'none'])
+  requireServer(rest.server)
   const cwd = process.cwd()
   const { config, warnings } =
     given === undefined
@@ -80,4 +81,17 @@ export async function readModuleOptions(options: BalanceManagerModuleOptions): P
   const logger = ownLogger ?? createNestLogger(config.logLevel)
   for (const warning of warnings) logger.warn({}, warning)
   return { ...rest, config, logger }
+}
+
+const PORT_MAX = 65_535
+
+/** Only what types cannot tell: a port may have been made of a text, and an API that is not wanted must not be there. */
+function requireServer(server: BalanceManagerModuleOptions['server']): void {
+  if (server === undefined) return
+  if ('port' in server) {
+    if (Number.isInteger(server.port) && server.port >= 0 && server.port <= PORT_MAX) return
+    throw new ConfigurationError(`server.port: expected a whole number from 0 to ${PORT_MAX}, got ${server.port}`)
+  }
+  if (!server.mount)
+    throw new ConfigurationError(`server.mount: expected true or no server at all, got ${String(server.mount)}`)
 }

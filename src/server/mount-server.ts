@@ -1,8 +1,11 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
 
 import { routes } from '../api/routes.js'
+import { SOCKET_PATH } from '../api/socket-path.js'
 import { ConfigurationError } from '../index.js'
+import { answerOtherUpgrade } from './http/answer-broken-requests.js'
 import { openService } from './open-service.js'
 import type { ServiceOptions } from './open-service.js'
 
@@ -12,11 +15,12 @@ export interface MountOptions extends ServiceOptions {
 }
 
 export interface MountedServer {
-  /** Disconnects everybody and gives the paths back. The host's server stays as it is. Idempotent. */
+  /** Disconnects everybody; the paths of the API say that it is closed. The host's server stays as it is. Idempotent. */
   close(): Promise<void>
 }
 
 type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+type Listeners = ReturnType<HttpServer['listeners']>
 
 /** `/readyz` and the like are the host's own affair. */
 const MOUNTED_BELOW = '/api/'
@@ -29,10 +33,14 @@ const MOUNTED_BELOW = '/api/'
  */
 export async function mountServer(options: MountOptions): Promise<MountedServer> {
   const { http, config } = options
+  let upgradedBefore: Listeners = []
   const service = await openService(options, {
     // Whoever is let in is decided by keys alone.
     host: '0.0.0.0',
-    http: () => http,
+    http: () => {
+      upgradedBefore = http.listeners('upgrade')
+      return http
+    },
     isShared: true,
     refuse: (keys) => {
       if (config.allowUnauthenticated || keys.required) return
@@ -47,9 +55,10 @@ export async function mountServer(options: MountOptions): Promise<MountedServer>
   let closing: Promise<void> | null = null
   const isOurs = ({ url = '' }: IncomingMessage): boolean => {
     const [path = ''] = url.split('?')
-    return closing === null && paths.some((pattern) => pattern.test(path))
+    return paths.some((pattern) => pattern.test(path))
   }
   takeRequests(http, isOurs, (request, response) => service.app.routing(request, response))
+  takeUpgrades(http, upgradedBefore)
   const closeAll = async (): Promise<void> => {
     await service.disconnect()
     await service.app.close()
@@ -72,5 +81,17 @@ function takeRequests(
   http.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (isOurs(request)) answer(request, response)
     else for (const other of others) Reflect.apply(other, http, [request, response])
+  })
+}
+
+/** Each listener answers what it does not know with a refusal: those on our path are for Socket.IO alone, others not. */
+function takeUpgrades(http: HttpServer | HttpsServer, others: Listeners): void {
+  const ours = http.listeners('upgrade').filter((listener) => !others.includes(listener))
+  http.removeAllListeners('upgrade')
+  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const listeners = request.url?.startsWith(SOCKET_PATH) === true ? ours : others
+    for (const listener of listeners) Reflect.apply(listener, http, [request, socket, head])
+    // Nobody else would answer: Node leaves the socket to whoever takes upgrades.
+    if (listeners.length === 0 && http.listenerCount('upgrade') === 1) answerOtherUpgrade(request, socket)
   })
 }

@@ -18,6 +18,7 @@ const listed = [{ address: wallet, label: 'hot', origin: 'config' }]
 let folder: string
 let port: number
 let settings: Readonly<Record<string, string>>
+const services: ServiceProcess[] = []
 /** In the folder of the service, with its settings. */
 let here: CommandLine
 
@@ -34,11 +35,15 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  for (const service of services) if (service.child.exitCode === null) service.kill('SIGTERM')
+  await Promise.all(services.map((service) => service.exited()))
   await rm(folder, { recursive: true, force: true })
 })
 
 function startService(): ServiceProcess {
-  return runService({ cwd: folder, env: settings })
+  const service = runService({ cwd: folder, env: settings })
+  services.push(service)
+  return service
 }
 
 async function list(...options: [args?: readonly string[], env?: Record<string, string>]): Promise<CommandResult> {

@@ -52,6 +52,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
+  for (const command of commands) if (command.child.exitCode === null) command.kill('SIGKILL')
   await service.dispose()
   await database.drop()
   await anvil.stop()
@@ -83,7 +84,10 @@ function usdc(): `0x${string}` {
   return token.address
 }
 
+const commands: ServiceProcess[] = []
+
 async function watching(process: ServiceProcess): Promise<ServiceProcess> {
+  commands.push(process)
   await until('the command watches', () => /Watching \d balances?; Ctrl-C ends it\./.test(process.log()))
   return process
 }

@@ -7,6 +7,7 @@ import { blockCommit, chainId, header, openStore, record, solver, token } from '
 import type { StoreFixture } from './ledger-store-fixture.js'
 
 const LARGEST = 10n ** 78n - 1n
+const unread = `0x${'d4'.repeat(20)}` as const
 const other = `0x${'b2'.repeat(20)}` as const
 
 let fixture: StoreFixture
@@ -97,6 +98,34 @@ describe('totals', () => {
     expect(items.map(({ positions, stale }) => [positions, stale])).toEqual([
       [2, 2],
       [2, 2],
+    ])
+  })
+
+  it('tell how many positions are missing in the sum because nothing could be read of them', async () => {
+    await fixture.watchList.addSolver({ address: unread, label: undefined })
+    await fixture.store.loadPositions(chainId)
+    const unknown = async (request: Partial<TotalsRequest>): Promise<readonly (readonly number[])[]> =>
+      (await fixture.reader.totals({ by: 'token', limit: 10, ...request })).items.map((total) => [
+        total.positions,
+        total.unknown,
+      ])
+    expect(await unknown({})).toEqual([
+      [2, 1],
+      [2, 1],
+    ])
+    expect(await unknown({ solver })).toEqual([
+      [1, 0],
+      [1, 0],
+    ])
+    expect(await unknown({ solver: unread })).toEqual([])
+    expect(await totals({})).toEqual([
+      ['native', null, 2n * LARGEST, 2, 0, null],
+      ['token', null, 12n, 2, 1, 'USDC'],
+    ])
+    await fixture.watchList.removeSolver(unread)
+    expect(await unknown({})).toEqual([
+      [2, 0],
+      [2, 0],
     ])
   })
 

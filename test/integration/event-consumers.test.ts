@@ -329,10 +329,50 @@ describe('a consumer group', () => {
     expect(await places.lagging(9)).toEqual([])
   })
 
-  it('has a name of letters and digits, and a sensible limit', async () => {
+  it('has a name of letters and digits, a limit that a timer can keep, and a handler', async () => {
     const { groups } = await startProcess()
     const handler = (): void => undefined
-    await expect(groups.consume({ group: 'a b', handler })).rejects.toMatchObject({ code: 'invalid_argument' })
-    await expect(groups.consume({ handlerTimeoutMs: 0, handler })).rejects.toMatchObject({ code: 'invalid_argument' })
+    const refused = (options: object, message: string): Promise<void> =>
+      expect(groups.consume({ handler, ...options })).rejects.toMatchObject({
+        code: 'invalid_argument',
+        message: expect.stringContaining(message) as string,
+      })
+    await refused({ group: 'a b' }, `group: expected up to 64 letters, digits, ".", "_" or "-", got 'a b'`)
+    await refused({ group: 5 }, 'got 5')
+    for (const handlerTimeoutMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
+      await refused(
+        { handlerTimeoutMs },
+        `handlerTimeoutMs: expected a positive number up to 2147483647, got ${handlerTimeoutMs}`,
+      )
+    }
+    await refused({ delivery: 'every_process' }, "delivery: expected one of group, every-process, got 'every_process'")
+    // Its events would count as handled.
+    await refused({ handler: undefined }, 'handler: expected a function, got undefined')
+    expect(await query('select name from tidemark.event_consumer')).toEqual([])
+  })
+
+  it('waits for a handler as long as it was told, however long that is', async () => {
+    const logs = recordLog()
+    const { groups } = await startProcess(logs.logger)
+    const seen: string[] = []
+    await groups.consume({
+      handlerTimeoutMs: 2 ** 31 - 1,
+      handler: async (event) => {
+        await sleep(20)
+        seen.push(reasonOf(event))
+      },
+    })
+    await append(numbered(1, 3))
+    await until('they came', () => seen.length === 3)
+    expect(seen).toEqual(numbered(1, 3))
+    expect(logs.lines.filter(({ level }) => level === 'error')).toEqual([])
+  })
+
+  it('begins nothing once it is closed', async () => {
+    const { groups } = await startProcess()
+    await groups.close()
+    for (const delivery of ['group', 'every-process'] as const) {
+      await expect(groups.consume({ delivery, handler: () => undefined })).rejects.toMatchObject({ code: 'closed' })
+    }
   })
 })

@@ -84,6 +84,22 @@ describe('leases in PostgreSQL', () => {
     expect(after!.epoch).toBeGreaterThan(before!.epoch)
   })
 
+  it('are not waited for until an old time comes again when the clock of the database was set back', async () => {
+    const database = connect()
+    const store = new PostgresLeaseStore(database)
+    const alive = await store.acquire('chain:1', 'alive', 5000)
+    const dead = await store.acquire('chain:2', 'dead', 5000)
+    // What was written an hour before, by the clock as it is now, lies an hour ahead.
+    await database.query({ name: 'age', text: `update tidemark.lease set expires_at = expires_at + interval '1 hour'` })
+    expect(await store.renew(alive!, 5000)).toBe(true)
+    expect(await store.look('chain:1')).toMatchObject({ holder: 'alive' })
+    expect(await store.acquire('chain:1', 'other', 5000)).toBeNull()
+    expect(await store.look('chain:2')).toBeNull()
+    const next = await store.acquire('chain:2', 'other', 5000)
+    expect(next!.epoch).toBeGreaterThan(dead!.epoch)
+    expect(await store.renew(dead!, 5000)).toBe(false)
+  })
+
   interface Worker {
     readonly keeper: LeaseKeeper
     /** What was begun and ended, with the time. */
@@ -128,9 +144,9 @@ describe('leases in PostgreSQL', () => {
   })
 
   it('are handed over when let go, long before they run out', async () => {
-    const a = keep('a', new PostgresLeaseStore(connect()), 2 * LONG_MS)
+    const a = keep('a', new PostgresLeaseStore(connect()), LONG_MS)
     await until('the first process works', () => a.periods.length === 1)
-    const b = keep('b', new PostgresLeaseStore(connect()), 2 * LONG_MS)
+    const b = keep('b', new PostgresLeaseStore(connect()), LONG_MS)
     await until('the second process asks', () => b.keeper.standing.kind === 'elsewhere')
     await a.keeper.close()
     await until('the second process works', () => b.periods.length === 1)

@@ -14,6 +14,7 @@ import {
   spanCommit,
 } from './ledger-store-fixture.js'
 import type { StoreFixture } from './ledger-store-fixture.js'
+import { until } from '../support/until.js'
 
 const name = 'Test'
 /** As large as epochs are: microseconds since 1970. */
@@ -118,6 +119,29 @@ describe('a chain that another process follows by now', () => {
     const refused = outcomes.filter((outcome) => outcome.status === 'rejected')
     expect(refused.length).toBeGreaterThan(0)
     for (const { reason } of refused) expect(reason).toMatchObject({ code: 'lease_lost' })
+  })
+
+  it('is not held up by a process that froze in the middle of a transaction', async () => {
+    let thaw: () => void = () => undefined
+    const frozen = new Promise<void>((resolve) => (thaw = resolve))
+    let locked = false
+    const rollback = old.commitRollback({ chainId, cursor: header(10n), ancestor: header(9n) }, async (records) => {
+      locked = true
+      await frozen
+      return planRollback(records, chainId, header(9n))
+    })
+    const outcome = rollback.then(
+      () => 'done',
+      (error: unknown) => error,
+    )
+    await until('the chain is locked', () => locked)
+    const startedAtMs = performance.now()
+    const { headers } = await young.loadChain({ chainId, name })
+    expect(performance.now() - startedAtMs).toBeLessThan(9000)
+    expect(headers.at(-1)?.number).toBe(10n)
+    thaw()
+    expect(await outcome).toMatchObject({ retryable: true })
+    expect((await young.loadChain({ chainId, name })).headers).toEqual(headers)
   })
 
   it('still says that its cursor moved when that is what is wrong', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
+import { examineMongoDb } from '../../src/doctor/examine-mongodb.js'
 import type { Logger } from '../../src/model/logger.js'
 import { recordLog } from '../support/log-recorder.js'
 import { describeOnMongoDb } from '../support/mongodb-server.js'
@@ -111,6 +112,26 @@ describeOnMongoDb('while MongoDB is away', { ownProcess: true }, (engine) => {
     await server.restart()
     await untilCopied(service)
     await expectEqual()
+  })
+
+  it('doctor says so, and otherwise how far the copy is', async () => {
+    const url = `${server.url}/away?${QUICK}`
+    expect(await examineMongoDb(url)).toMatchObject({ level: 'ok', text: expect.stringContaining('nothing is copied') })
+    const service = await start()
+    await historian.block([1n, 1n])
+    await untilCopied(service)
+    const { seq } = await fixture.log.head()
+    expect((await examineMongoDb(url)).text).toBe(`it answers; all records are there up to event ${seq}`)
+    await server.halt()
+    expect(await examineMongoDb(url)).toMatchObject({
+      level: 'problem',
+      subject: 'MONGODB_URL',
+      text: 'MongoDB cannot be reached',
+    })
+    expect(await examineMongoDb('mongodb://a?no=1')).toMatchObject({
+      level: 'problem',
+      text: expect.stringContaining('expected a MongoDB connection string'),
+    })
   })
 
   it('a service ends within seconds', async () => {

@@ -9,7 +9,13 @@ import { io } from 'socket.io-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 import { BalanceManagerHealthIndicator, BalanceManagerModule, BalanceManagerService } from '../../src/nestjs/index.js'
-import type { BalanceManagerEvents, BalanceManagerModuleOptions, BalanceRecord } from '../../src/nestjs/index.js'
+import type {
+  BalanceManagerEvents,
+  BalanceManagerModuleOptions,
+  BalanceRecord,
+  BalanceTotal,
+  PastBalance,
+} from '../../src/nestjs/index.js'
 import { toChecksumAddress } from '../../src/index.js'
 import type { Address, TidemarkConfigInput } from '../../src/index.js'
 import type { ServedModelChain } from '../../src/testing/model-chain/start-model-chain.js'
@@ -169,6 +175,29 @@ describe('the NestJS module', () => {
     })
   })
 
+  it('says of an argument that cannot be meant which one it is, whatever was passed', async () => {
+    const service = serviceOf(await start())
+    const of = (...values: unknown[]): [bigint, string, string] => values as [bigint, string, string]
+    const refused = async (answer: Promise<unknown>, message: RegExp): Promise<void> =>
+      expect(answer).rejects.toMatchObject({
+        code: 'invalid_argument',
+        message: expect.stringMatching(message) as string,
+      })
+    for (const chainId of [undefined, null, 1, '1', 0n, -1n, 2n ** 63n]) {
+      await refused(service.getCurrentBalance(...of(chainId, 'native', payee)), /^chainId: expected a positive bigint/)
+      await refused(service.addTokensToMonitor(chainId as bigint, [dollar]), /^chainId: expected a positive bigint/)
+    }
+    await refused(service.getBalanceHistory(...of(CHAIN_ID, undefined, payee)), /^token: .* got undefined$/)
+    await refused(service.getBalanceStats(...of(CHAIN_ID, 'native', {})), /^solver: .* got \{\}$/)
+    await refused(
+      service.getBalanceStats(CHAIN_ID, 'native', payee, { from: '2026-01-01' as unknown as Date }),
+      /^from: expected a time as a Date, got '2026-01-01'$/,
+    )
+    await refused(service.addSolverToMonitor(late, { label: 'hot\0wallet' }), /^label: expected 1 to 64 characters/)
+    await refused(service.addSolverToMonitor(late, { label: 'x'.repeat(65) }), /^label: /)
+    await refused(service.addTokensToMonitor(CHAIN_ID, dollar as unknown as string[]), /^tokens: expected a list/)
+  })
+
   it('getBalanceHistory gives the newest first, as many as asked for', async () => {
     const application = await start()
     const service = serviceOf(application)
@@ -232,10 +261,12 @@ describe('the NestJS module', () => {
       balance: whole + 8n,
       certainty: 'exact',
     }
-    expect(await service.getBalanceAt(CHAIN_ID, 'native', payee, { block: middle.number })).toMatchObject(then)
+    const past: PastBalance | null = await service.getBalanceAt(CHAIN_ID, 'native', payee, { block: middle.number })
+    expect(past).toMatchObject(then)
     const time = new Date(middle.timestampSeconds * 1000)
     expect((await service.getBalancesAt({ time, solver: payee, token: 'native' })).items).toMatchObject([then])
-    expect((await service.getBalanceTotals({ by: 'token', token: 'native' })).items).toMatchObject([
+    const totals: readonly BalanceTotal[] = (await service.getBalanceTotals({ by: 'token', token: 'native' })).items
+    expect(totals).toMatchObject([
       {
         tokenAddress: 'native',
         solverAddress: null,
@@ -264,6 +295,8 @@ describe('the NestJS module', () => {
     const second = await start({ options: { config: bare } })
     await mine(second, [{ kind: 'token-mint', token: dollar, to: late, value: 7n }])
     expect(await serviceOf(second).getCurrentBalance(CHAIN_ID, dollar, late)).toMatchObject({ balance: 77n })
+    await expect(serviceOf(second).removeTokensFromMonitor(CHAIN_ID, [dollar, 'late'])).rejects.toThrow('tokens.1: ')
+    expect(await serviceOf(second).getMonitoredTokens(CHAIN_ID), 'all or none').toHaveLength(1)
     expect(await serviceOf(second).removeTokensFromMonitor(CHAIN_ID, [dollar, late])).toEqual(['removed', 'unknown'])
     expect(await serviceOf(second).removeSolverFromMonitor(late)).toBe('removed')
     expect(await serviceOf(second).removeSolverFromMonitor(payer)).toBe('configured')
@@ -357,7 +390,13 @@ describe('the NestJS module', () => {
     await expect(start({ options: { config: config(), group: 'two words' } })).rejects.toMatchObject({
       code: 'invalid_argument',
     })
-    await expect(start({ options: { config: config(), server: { mount: true } } })).rejects.toThrow('an API key')
+    const wrong = (options: object): Promise<unknown> => start({ options: { config: config(), ...options } })
+    await expect(wrong({ server: { mount: true } })).rejects.toThrow('an API key')
+    await expect(wrong({ server: { mount: false } })).rejects.toThrow('server.mount: expected true')
+    await expect(wrong({ server: { port: Number('x') } })).rejects.toThrow('server.port: expected a whole number')
+    await expect(wrong({ delivery: 'every_process' })).rejects.toThrow(
+      'delivery: expected one of group, every-process, none',
+    )
   })
 
   it('reads the environment where no settings are given, and leaves it alone where they are', async () => {
@@ -462,5 +501,59 @@ describe('the NestJS module', () => {
     expect(await indicator.isHealthy()).toEqual({
       tidemark: { status: 'down', reason: 'the balance manager is not running' },
     })
+  })
+
+  it('tells health checks in time while readers have to wait', async () => {
+    const application = await start()
+    await mine(application)
+    const indicator = application.get(BalanceManagerHealthIndicator)
+    const client = new pg.Client(database.url)
+    await client.connect()
+    try {
+      await client.query('begin; lock table tidemark.chain in access exclusive mode')
+      const reason = expect.stringMatching(/^how the chains are doing cannot be told: /) as string
+      const [usual, strict] = await Promise.all([
+        indicator.isHealthy(),
+        indicator.isHealthy('tidemark', { chainsMustBeLive: true }),
+      ])
+      expect(usual).toEqual({ tidemark: { status: 'up', reason } })
+      expect(strict).toEqual({ tidemark: { status: 'down', reason } })
+      await client.query('rollback')
+    } finally {
+      await client.end()
+    }
+    expect(await indicator.isHealthy()).toMatchObject({ tidemark: { chains: [{ chainId: CHAIN_ID.toString() }] } })
+  })
+
+  it('leaves no port behind when it is closed while it starts', async () => {
+    const client = new pg.Client(database.url)
+    await client.connect()
+    const { logger, lines } = recordLog()
+    const options = { config: config(), server: { port: 0 }, logger }
+    const application = await NestFactory.create(
+      decorated(Module({ imports: [BalanceManagerModule.forRoot(options)] })),
+      {
+        logger: false,
+        abortOnError: false,
+      },
+    )
+    applications.push(application)
+    try {
+      await application.get(BalanceManagerService).manager.start()
+      await client.query('begin; lock table tidemark.api_key in access exclusive mode')
+      const started = application.init().catch(() => undefined)
+      await until('the keys are waited for', async () => {
+        const waiting = `select 1 from pg_locks where not granted and relation = 'tidemark.api_key'::regclass`
+        return (await client.query(waiting)).rowCount === 1
+      })
+      const closed = application.close()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      await client.query('rollback')
+      await Promise.all([started, closed])
+    } finally {
+      await client.end()
+    }
+    const url = lines.find(({ message }) => message === 'listening')?.fields['url']
+    if (url !== undefined) await expect(fetch(`${String(url)}/livez`)).rejects.toThrow('fetch failed')
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 import { certaintyAt } from '../../src/ledger/statistics/certainty.js'
+import { SeriesFold } from '../../src/ledger/statistics/series-fold.js'
 import type { Address } from '../../src/model/address.js'
 import { silentLogger } from '../../src/model/logger.js'
 import type { PastBalance } from '../../src/model/balance-statistics.js'
@@ -95,6 +96,19 @@ async function store({ blocks, records, rows }: PlayedHistory): Promise<Position
   return { chainId: chains, token: 'native', solver }
 }
 
+/** A position of a chain of which no block was processed yet. */
+async function storeUnprocessed(): Promise<Position> {
+  chains += 1n
+  await database.query({
+    name: 'unprocessed-chain',
+    text: `with chain as (insert into tidemark.chain (chain_id, name) values ($1::bigint, 'New') returning chain_id)
+           insert into tidemark.position (chain_id, token, solver, active)
+           select chain_id, '', decode($2, 'hex'), true from chain`,
+    values: [chains, solver.slice(2)],
+  })
+  return { chainId: chains, token: 'native', solver }
+}
+
 const told = (held: PastBalance | null): NaiveHolding | null =>
   held === null ? null : { balance: held.balance, blockNumber: held.blockNumber, certainty: held.certainty }
 
@@ -111,8 +125,11 @@ describe('answers from PostgreSQL', () => {
             expect(series).toEqual(naiveSeries(history, range, series?.bucketMs ?? 1))
             expect(series?.buckets.length).toBeLessThanOrEqual(points)
           }
+          const early = { from: new Date('1950-01-01'), to: new Date('1960-01-01') }
+          const nothing = new SeriesFold({ ...early, points, intervals: [] }).finish()
+          expect(await reader.series({ position, ...early, points })).toEqual(nothing)
         }),
-        { numRuns: times(80, 5000) },
+        { numRuns: times(80, 2000) },
       )
     },
     longTimeoutMs,
@@ -145,7 +162,7 @@ describe('answers from PostgreSQL', () => {
             expect(page.items.map(told)).toEqual(expected === null ? [] : [expected])
           }
         }),
-        { numRuns: times(80, 5000) },
+        { numRuns: times(80, 2000) },
       )
     },
     longTimeoutMs,
@@ -177,4 +194,16 @@ describe('answers from PostgreSQL', () => {
     },
     longTimeoutMs,
   )
+
+  it('are none while no block of the chain was processed, whatever the range', async () => {
+    const position = await storeUnprocessed()
+    for (const to of [undefined, new Date('2026-01-01T00:00:00Z')]) {
+      for (const from of [undefined, new Date('2025-01-01T00:00:00Z')]) {
+        expect(await reader.stats({ position, from, to })).toBeNull()
+        expect(await reader.series({ position, from, to, points: 5 })).toBeNull()
+      }
+    }
+    expect(await reader.balanceAt(position, { time: new Date('2026-01-01T00:00:00Z') })).toBeNull()
+    expect(await reader.balanceAt(position, { block: 5n })).toBeNull()
+  })
 })

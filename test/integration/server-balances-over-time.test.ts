@@ -368,11 +368,51 @@ describe('the library', () => {
     await wrong(() => manager.getBalanceStats(chainId, 'ETH', solver), /^token: expected 'native' or an address/)
     await wrong(() => manager.getBalanceStats(chainId, 'native', solver, { from: never }), /^from: expected a time/)
     await wrong(() => manager.getBalanceSeries(chainId, 'native', solver, { points: 1 }), /^points: .* got 1$/)
-    await wrong(() => manager.getBalanceAt(chainId, 'native', solver, { block: -1n }), /^block: .* got -1$/)
+    await wrong(() => manager.getBalanceAt(chainId, 'native', solver, { block: -1n }), /^block: .* got -1n$/)
     await wrong(() => manager.getBalanceAt(chainId, 'native', '0x12', { block: 1n }), /^solver: expected an address/)
     await wrong(() => manager.getBalancesAt({ time: never }), /^time: expected a time/)
     await wrong(() => manager.getBalancesAt({ time: new Date(), limit: 0 }), /^limit: .* got 0$/)
     await wrong(() => manager.getBalanceHistory(chainId, 'native', solver, 0.5), /^limit: .* got 0.5$/)
     await wrong(() => manager.streamBalanceHistory(chainId, 'native', solver, { to: never }), /^to: expected a time/)
+    await wrong(
+      () => manager.streamBalanceHistory(chainId, 'native', solver, { fromBlock: 5n, toBlock: 4n }),
+      /^fromBlock: expected a block that is not after "toBlock" \(4\), got 5$/,
+    )
+    await wrong(
+      () => manager.getBalanceAt(chainId, 'native', solver, { block: 1n, time: new Date() }),
+      /^block: expected a block or a time, got both$/,
+    )
+  })
+
+  it('says so, too, where nothing checks types', async () => {
+    const { manager } = service
+    const untyped = manager as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>
+    const wrong = async (method: string, args: readonly unknown[], message: RegExp): Promise<void> => {
+      await expect(Promise.resolve().then(() => untyped[method]?.apply(manager, [...args]))).rejects.toMatchObject({
+        code: 'invalid_argument',
+        message: expect.stringMatching(message),
+      })
+    }
+    await wrong('getBalanceTotals', [{ by: 'solver' }], /^by: expected 'token' or 'solver-token', got 'solver'$/)
+    await wrong('getBalanceAt', [chainId, 'native', solver, {}], /^block: expected a block or a time, got neither$/)
+    await wrong('getBalanceAt', [chainId, 'native', solver, { block: 5 }], /^block: expected .* a bigint, got 5$/)
+  })
+
+  it('refuses a time that no database can compare with', async () => {
+    const { manager } = service
+    const wrong = {
+      code: 'invalid_argument',
+      message: expect.stringMatching(/: expected a time of the years 0 to 9999/),
+    }
+    for (const time of [new Date(-8.64e15), new Date(8.64e15)]) {
+      await expect(manager.getBalanceStats(chainId, 'native', solver, { from: time })).rejects.toMatchObject(wrong)
+      await expect(manager.getBalanceAt(chainId, 'native', solver, { time })).rejects.toMatchObject(wrong)
+    }
+    const whole = { from: new Date('0000-01-01T00:00:00Z'), to: new Date('9999-12-31T23:59:59Z') }
+    expect(await manager.getBalanceStats(chainId, 'native', solver, whole)).toMatchObject({
+      totalRecords: known.length,
+    })
+    const steps = await manager.getBalanceSeries(chainId, 'native', solver, { ...whole, points: 5 })
+    expect(steps).toMatchObject({ from: new Date(0), before: null })
   })
 })

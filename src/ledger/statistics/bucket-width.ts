@@ -17,7 +17,7 @@ export const bucketWidthsMs: readonly number[] = [
  * The least width with which a range takes no more buckets than asked for. Buckets begin at multiples of it since 1970,
  * so that moving or zooming a little gives the same ones again.
  *
- * @param range milliseconds since 1970, both inclusive, up to the year 9999
+ * @param range milliseconds since 1970, both inclusive, up to the year 9999, and not from before 1970 to after it
  * @param points at least 1
  */
 export function bucketWidthMs(
@@ -25,9 +25,9 @@ export function bucketWidthMs(
   points: number,
 ): number {
   const width = bucketWidthsMs.find((widthMs) => Math.floor(toMs / widthMs) - Math.floor(fromMs / widthMs) < points)
-  if (width === undefined || fromMs < 0 || toMs < fromMs) {
+  if (width === undefined || (fromMs < 0 && toMs >= 0) || toMs < fromMs) {
     throw new Error(
-      `invariant: a range within 1970 to 9999 and at least one point, got ${fromMs} to ${toMs}, ${points}`,
+      `invariant: a range that is up to 9999, not across 1970, and at least one point, got ${fromMs} to ${toMs}, ${points}`,
     )
   }
   return width

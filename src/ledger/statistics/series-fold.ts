@@ -1,11 +1,13 @@
 import type { BalanceBucket, BalancePoint, BalanceSeries } from '../../model/balance-statistics.js'
 import type { TimedInterval } from '../../model/coverage.js'
 import { bucketWidthMs } from './bucket-width.js'
-import { coveredSpans } from './covered-time.js'
+import { coveredSpans, earlierOf, laterOf } from './covered-time.js'
 import type { FoldedRecord } from './stats-fold.js'
 
+const firstTime = new Date(0)
+
 export interface SeriesRange {
-  /** Since 1970: the first record's time when no other was asked for. */
+  /** The first record's time when no other was asked for. What lies before 1970 is left out: no block is that old. */
   readonly from: Date
   /** At most the cursor's time, at least `from`. */
   readonly to: Date
@@ -25,8 +27,9 @@ export class SeriesFold {
   #before: BalancePoint | null = null
 
   constructor(range: SeriesRange) {
-    this.#range = range
-    this.#bucketMs = bucketWidthMs({ fromMs: range.from.getTime(), toMs: range.to.getTime() }, range.points)
+    const from = earlierOf(laterOf(range.from, firstTime), range.to)
+    this.#range = { ...range, from }
+    this.#bucketMs = bucketWidthMs({ fromMs: from.getTime(), toMs: range.to.getTime() }, range.points)
   }
 
   /** Records after the end are passed over. */

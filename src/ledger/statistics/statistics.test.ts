@@ -89,6 +89,19 @@ describe('a folded series', () => {
   })
 })
 
+describe('a range before 1970', () => {
+  const narrow = { points: 5, intervals: [] }
+  const day = (text: string): Date => new Date(`${text}T00:00:00Z`)
+
+  it('begins with 1970, and ends where it was meant to', () => {
+    const long = new SeriesFold({ ...narrow, from: day('1960-01-01'), to: day('2000-01-01') })
+    long.add({ balance: 5n, previousBalance: null, blockNumber: 1n, timestamp: day('1999-01-01') })
+    expect(long.finish()).toMatchObject({ from: day('1970-01-01'), to: day('2000-01-01'), buckets: [{ count: 1 }] })
+    const early = new SeriesFold({ ...narrow, from: day('1950-01-01'), to: day('1960-01-01') })
+    expect(early.finish()).toMatchObject({ from: day('1960-01-01'), to: day('1960-01-01'), buckets: [] })
+  })
+})
+
 describe('certainty', () => {
   it('is what was seen of the block, or of the newest block by the time', () => {
     fc.assert(

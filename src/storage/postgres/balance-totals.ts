@@ -11,6 +11,7 @@ interface TotalRow {
   readonly balance: string
   readonly positions: string
   readonly stale: string
+  readonly unknown: string
   readonly decimals: number | null
   readonly symbol: string | null
   readonly name: string | null
@@ -25,22 +26,24 @@ export async function selectTotals(database: Queryable, request: TotalsRequest):
       with sum as (
         select min(position.id) as place, position.chain_id, position.token, sum(balance) as balance,
           case when $4 then solver end as solver,
-          count(*) as positions,
-          count(*) filter (where not active or stale_reason is not null or coverage.position_id is null) as stale,
-          max(array[record_number, position.id]) as newest
+          count(record_number) as positions,
+          count(record_number) filter (where not active or stale_reason is not null or coverage.position_id is null) as stale,
+          count(*) filter (where record_number is null) as unknown,
+          max(array[record_number, position.id]) filter (where record_number is not null) as newest
         from tidemark.position
         left join tidemark.coverage on coverage.position_id = position.id and to_number is null
-        where record_number is not null
+        -- What is watched and was never read is missing in the sum, which has to be told.
+        where (record_number is not null or active)
           and ($1::bigint is null or position.chain_id = $1)
           and ($2::bytea is null or position.token = $2)
           and ($3::bytea is null or solver = $3)
         group by position.chain_id, position.token, case when $4 then solver end
-        having min(position.id) > $5
+        having min(position.id) > $5 and count(record_number) > 0
         order by place
         limit $6
       )
       -- What the token says of itself is in the newest record of all.
-      select place, chain_id, token, solver, sum.balance, positions, stale, decimals, symbol, name
+      select place, chain_id, token, solver, sum.balance, positions, stale, unknown, decimals, symbol, name
       from sum
       join tidemark.balance_record as record on record.block_number = newest[1] and record.position_id = newest[2]
       order by place`,
@@ -66,6 +69,7 @@ function readTotal(row: TotalRow): BalanceTotal {
     balance: BigInt(row.balance),
     positions: Number(row.positions),
     stale: Number(row.stale),
+    unknown: Number(row.unknown),
     decimals: row.decimals,
     symbol: row.symbol,
     name: row.name,

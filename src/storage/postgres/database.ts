@@ -61,6 +61,12 @@ const sessionSettings = [
   'tcp_keepalives_count=3',
 ]
 
+/**
+ * A process that is frozen in the middle of a transaction lets go of its locks before its leases run out, so that nobody
+ * who takes over has to wait for it. Nothing of ours rests for so long between two statements.
+ */
+const beginTransaction = `begin; set local idle_in_transaction_session_timeout = '4s'`
+
 /** A statement with the name it has in logs and as a prepared statement. */
 export interface Statement {
   readonly name: string
@@ -211,7 +217,7 @@ export class Database implements Queryable {
       }
     }
     try {
-      await run('begin', { text: 'begin' })
+      await run('begin', { text: beginTransaction })
       const result = await work({ query: (statement) => run(statement.name, prepared(statement)) })
       await run('commit', { text: 'commit' })
       return result

@@ -3,6 +3,12 @@ import type { Queryable } from './database.js'
 
 /** A lease is of use for seconds: whoever asks for one tries again rather than to wait longer than it lasts. */
 const TIMEOUT_MS = 3000
+/**
+ * No lease is taken for longer. One that would last longer was renewed before the database's clock was set back: a holder
+ * that is alive renews it within seconds, and for a dead one nobody should wait until the old time comes again.
+ */
+const LASTS_MAX_MS = 60_000
+const hasRunOut = `(lease.expires_at <= clock_timestamp() or lease.expires_at > ${after(LASTS_MAX_MS.toString())})`
 /** The next epoch, if it is not one more than the last: the time in microseconds. */
 const microseconds = '(extract(epoch from clock_timestamp()) * 1000000)::bigint'
 
@@ -21,6 +27,7 @@ export class PostgresLeaseStore implements LeaseStore {
   }
 
   async acquire(name: string, holder: string, durationMs: number): Promise<Lease | null> {
+    checkDuration(durationMs)
     const rows = await this.#database.query<{ epoch: string }>({
       name: 'acquire-lease',
       text: `
@@ -30,7 +37,7 @@ export class PostgresLeaseStore implements LeaseStore {
         set holder = $2, expires_at = ${after('$3')},
             epoch = case when lease.holder = $2 then lease.epoch else greatest(lease.epoch + 1, ${microseconds}) end,
             note = case when lease.holder = $2 then lease.note end
-        where lease.holder is null or lease.holder = $2 or lease.expires_at <= clock_timestamp()
+        where lease.holder is null or lease.holder = $2 or ${hasRunOut}
         returning epoch`,
       values: [name, holder, durationMs],
       timeoutMs: TIMEOUT_MS,
@@ -40,6 +47,7 @@ export class PostgresLeaseStore implements LeaseStore {
   }
 
   async renew({ name, holder, epoch }: Lease, durationMs: number, note?: string): Promise<boolean> {
+    checkDuration(durationMs)
     const rows = await this.#database.query({
       name: 'renew-lease',
       text: `
@@ -57,7 +65,7 @@ export class PostgresLeaseStore implements LeaseStore {
       name: 'look-at-lease',
       text: `
         select holder, epoch, note from tidemark.lease
-        where name = $1 and holder is not null and expires_at > clock_timestamp()`,
+        where name = $1 and holder is not null and not ${hasRunOut}`,
       values: [name],
       timeoutMs: TIMEOUT_MS,
     })
@@ -83,6 +91,10 @@ export async function freeLeases(database: Queryable): Promise<void> {
     name: 'free-leases',
     text: 'update tidemark.lease set holder = null, expires_at = null, note = null where holder is not null',
   })
+}
+
+function checkDuration(durationMs: number): void {
+  if (durationMs > LASTS_MAX_MS) throw new Error(`invariant: a lease of at most ${LASTS_MAX_MS} ms, got ${durationMs}`)
 }
 
 function after(milliseconds: string): string {

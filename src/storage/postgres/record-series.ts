@@ -27,7 +27,7 @@ const framePart = `
       where floor(extract(epoch from until) * 1000 / width_ms) - floor(extract(epoch from since) * 1000 / width_ms) < $6
       order by width_ms limit 1
     ) as fitting
-    where until is not null
+    where cursor_timestamp is not null
   )`
 
 /**

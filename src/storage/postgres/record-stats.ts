@@ -33,7 +33,7 @@ const rangePart = `
       where position_id = id and timestamp <= until - interval '24 hours'
       order by timestamp desc, block_number desc limit 1
     ) as day_ago on true
-    where until is not null
+    where cursor_timestamp is not null
   )`
 
 /** All blocks, cut where the way they are known changes: every record is in exactly one piece. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 
 import type { WireCoverageInterval } from '../client/index.js'
-import { gapsOf } from './history.js'
+import { gapsOf, timeGapsOf } from './history-gaps.js'
 
 function interval(fromBlock: number, toBlock: number | null, kind: 'exact' | 'sampled'): WireCoverageInterval {
   return { fromBlock: String(fromBlock), toBlock: toBlock === null ? null : String(toBlock), kind }
@@ -26,5 +26,27 @@ describe('gapsOf', () => {
     expect(gapsOf([interval(10, null, 'sampled')], 12n, null)).toEqual(['blocks 12 and later, which were only sampled'])
     expect(gapsOf([], 1n, 2n)).toEqual(['blocks 1 to 2, which nobody watched'])
     expect(gapsOf([interval(1, 5, 'exact')], 4n, 9n)).toEqual(['blocks 6 to 9, which nobody watched'])
+  })
+})
+
+describe('timeGapsOf', () => {
+  const at = (minute: number): string => `2026-01-01T00:${String(minute).padStart(2, '0')}:00.000Z`
+  const spans = [
+    { from: at(10), to: at(20), kind: 'exact' },
+    { from: at(20), to: at(30), kind: 'sampled' },
+    { from: at(40), to: at(50), kind: 'exact' },
+  ] as const
+  const text = (first: number, last: number, why: string): string =>
+    `the time from 2026-01-01 00:${first}:00 to 2026-01-01 00:${last}:00 UTC, ${why}`
+
+  it('tells what of a time is not known exactly, at its ends, too', () => {
+    expect(timeGapsOf(spans.slice(0, 1), at(10), at(20))).toEqual([])
+    expect(timeGapsOf(spans, at(10), at(55))).toEqual([
+      text(20, 30, 'which was only sampled'),
+      text(30, 40, 'when nobody watched'),
+      text(50, 55, 'when nobody watched'),
+    ])
+    expect(timeGapsOf([], at(31), at(39))).toEqual([text(31, 39, 'when nobody watched')])
+    expect(timeGapsOf([], at(31), at(31))).toEqual([])
   })
 })
