@@ -111,7 +111,8 @@ export class HttpCaller {
     } catch (error) {
       if (error instanceof TidemarkApiError) throw error
       if (options.signal?.aborted === true) throw abortedFailure(error)
-      throw patience.isOver ? timeoutFailure(error) : unreachableFailure(error)
+      const { address } = this.#options
+      throw patience.isOver ? timeoutFailure(address, error) : unreachableFailure(address, error)
     } finally {
       // Nobody takes the rest: the connection is not kept for it.
       patience.end()
@@ -132,7 +133,8 @@ export class HttpCaller {
     } catch (error) {
       if (error instanceof TidemarkApiError) return { success: false, failure: error }
       if (options.signal?.aborted === true) throw abortedFailure(error)
-      return { success: false, failure: timeout.aborted ? timeoutFailure(error) : unreachableFailure(error) }
+      const failed = timeout.aborted ? timeoutFailure : unreachableFailure
+      return { success: false, failure: failed(this.#options.address, error) }
     }
   }
 
@@ -218,12 +220,20 @@ function parseJson(text: string): unknown {
   }
 }
 
-function timeoutFailure(cause: unknown): TidemarkApiError {
-  return new TidemarkApiError('the service did not answer in time', { code: 'timeout', retryable: true, cause })
+function timeoutFailure({ origin }: ServiceAddress, cause: unknown): TidemarkApiError {
+  return new TidemarkApiError(`the service at ${origin} did not answer in time`, {
+    code: 'timeout',
+    retryable: true,
+    cause,
+  })
 }
 
-function unreachableFailure(cause: unknown): TidemarkApiError {
-  return new TidemarkApiError('the service cannot be reached', { code: 'unreachable', retryable: true, cause })
+function unreachableFailure({ origin }: ServiceAddress, cause: unknown): TidemarkApiError {
+  return new TidemarkApiError(`the service at ${origin} cannot be reached`, {
+    code: 'unreachable',
+    retryable: true,
+    cause,
+  })
 }
 
 function abortedFailure(cause: unknown): TidemarkApiError {

@@ -316,7 +316,7 @@ describe('tidemark over time', () => {
     const { timestamp } = await headerAt(anvil.rpcUrl, first + 7n)
     // Blocks may share a time: the newest of them counts.
     let earlier = first + 7n
-    while ((await headerAt(anvil.rpcUrl, earlier + 1n)).timestamp === timestamp) earlier += 1n
+    while (earlier < head && (await headerAt(anvil.rpcUrl, earlier + 1n)).timestamp === timestamp) earlier += 1n
     for (const [at, then, chainNamed] of [
       [String(block), block, [chain]],
       [timestamp, earlier, []],

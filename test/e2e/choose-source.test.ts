@@ -107,7 +107,7 @@ describe('where the answers come from', () => {
       expect(unnamed.told).toMatch(
         /expected the data of Tidemark in .*nowhere, got nothing\nName a running service with --url/,
       )
-      expect(unreachable.told).toMatch(/the service cannot be reached\n/)
+      expect(unreachable.told).toContain(`the service at http://127.0.0.1:${port} cannot be reached\n`)
       expect(schemaless.told).toMatch(/expected a database of Tidemark, got one without its schema\n/)
       const client = new pg.Client(empty.address)
       await client.connect()

@@ -50,4 +50,12 @@ describe('readRange', () => {
     expect(readRange({ from: '5', to: '1h' }, nowMs)).toEqual({ fromBlock: '5', to: new Date('2026-03-01T11:00:00Z') })
     expect(() => readRange({ to: 'now' }, nowMs)).toThrow(/^--to: /)
   })
+
+  it('refuses bounds in the wrong order', () => {
+    const refused = /^--from: expected what is not after --to$/
+    expect(() => readRange({ from: '10', to: '9' }, nowMs)).toThrow(refused)
+    expect(() => readRange({ from: '1h', to: '2h' }, nowMs)).toThrow(refused)
+    expect(readRange({ from: '10', to: '10' }, nowMs)).toEqual({ fromBlock: '10', toBlock: '10' })
+    expect(readRange({ from: '10', to: '2h' }, nowMs)).toMatchObject({ fromBlock: '10' })
+  })
 })

@@ -46,6 +46,12 @@ export function readTime(option: string, text: string, nowMs: number = Date.now(
   throw new ConfigurationError(`${option}: expected a time such as 2026-01-31 or 24h, got ${quoted(text)}`)
 }
 
+/** A block and a time cannot be compared here. */
+function isAfter(one: When, other: When): boolean {
+  if ('block' in one) return 'block' in other && BigInt(one.block) > BigInt(other.block)
+  return 'time' in other && one.time > other.time
+}
+
 /** The bounds of a range, each a block or a time. @throws {ConfigurationError} */
 export function readRange(
   { from, to }: { readonly from?: string | undefined; readonly to?: string | undefined },
@@ -53,6 +59,9 @@ export function readRange(
 ): { readonly from?: Date; readonly to?: Date; readonly fromBlock?: string; readonly toBlock?: string } {
   const first = from === undefined ? null : readWhen('--from', from, nowMs)
   const last = to === undefined ? null : readWhen('--to', to, nowMs)
+  if (first !== null && last !== null && isAfter(first, last)) {
+    throw new ConfigurationError('--from: expected what is not after --to')
+  }
   return {
     ...(first === null ? {} : 'block' in first ? { fromBlock: first.block } : { from: first.time }),
     ...(last === null ? {} : 'block' in last ? { toBlock: last.block } : { to: last.time }),
