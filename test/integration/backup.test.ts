@@ -6,7 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
-import { backupDatabase, restoreDatabase } from '../../src/index.js'
+import { backupDatabase, moveDatabase, restoreDatabase } from '../../src/index.js'
 import type { BackupReport, RestoreReport } from '../../src/index.js'
 import { silentLogger } from '../../src/model/logger.js'
 import type { TidemarkEvent } from '../../src/model/event.js'
@@ -175,6 +175,26 @@ describe('backup and restore', () => {
       await restore(saved.file)
       expect((await onDatabase(target.address, allRows))['event']).toHaveLength(1)
       expect(await onDatabase(target.address, tableNames)).toEqual(await onDatabase(source.address, tableNames))
+    } finally {
+      await older.drop()
+    }
+  })
+
+  it('changes nothing in a database that a move has begun to fill', async () => {
+    const older = await createTestDatabase({ empty: true })
+    try {
+      const database = new Database(older.address, silentLogger)
+      await migrate(database, silentLogger, (await readMigrations()).slice(0, 6))
+      await database.close()
+      const saved = await backupDatabase({ databaseUrl: older.url, dataDir: '' }, { to: folder })
+      const stop = new AbortController()
+      const names = { to: target.url, sourceName: 'the source', targetName: 'the target' }
+      const from = { databaseUrl: source.url, dataDir: '' }
+      await expect(
+        moveDatabase(from, { ...names, signal: stop.signal, onProgress: () => stop.abort(new Error('stopped')) }),
+      ).rejects.toThrow('stopped')
+      await expect(restore(saved.file)).rejects.toMatchObject({ code: 'database_moved' })
+      expect(await moveDatabase(from, names)).toMatchObject({ resumed: true })
     } finally {
       await older.drop()
     }

@@ -125,6 +125,26 @@ describeOnMongoDb('records read from MongoDB', {}, (engine) => {
     expect((await reader.history({ position: native, limit: 5 }))?.items.map(({ balance }) => balance)).toEqual([5n])
   })
 
+  it('never ends a long history early when MongoDB is emptied while it is read', async () => {
+    const fixture = await store()
+    let last = header(9n)
+    for (let count = 0; count < 20; count += 1) last = await nextBlock(fixture, last, { native: BigInt(count) })
+    const copier = await copierOf(fixture)
+    const reading = async (): Promise<number> => {
+      let records = 0
+      for await (const _record of readerOf(fixture, copier).streamHistory({ position: native })) {
+        records += 1
+        if (records > 1) continue
+        await copier.connection.places.deleteMany({})
+        await copier.connection.records.deleteMany({})
+      }
+      return records
+    }
+    await expect(reading()).rejects.toBeInstanceOf(MongoDbBehindError)
+    await copier.catchUp()
+    expect(await collect(readerOf(fixture, copier).streamHistory({ position: native }))).toHaveLength(20)
+  })
+
   it('counts blocks whose history is filled in but not announced yet as unseen, as their records are not copied', async () => {
     const fixture = await store()
     const blocks = [await nextBlock(fixture, header(9n), { native: 5n })]

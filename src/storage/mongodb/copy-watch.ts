@@ -61,6 +61,19 @@ export class CopyWatch {
     }
   }
 
+  /**
+   * Which copy it is that has all records: another number when they were copied anew since.
+   *
+   * @throws {MongoDbBehindError} when none has
+   * @throws {MongoDbUnavailableError} when MongoDB does not say
+   */
+  async generation(): Promise<bigint> {
+    const place = await this.#readWithin(this.#parts.waitMs ?? CATCH_UP_WAIT_MS)
+    if (place === 'silent') throw silent()
+    if (place === null || place.copying !== null) throw behind(place)
+    return place.generation
+  }
+
   /** Whether records of positions, each up to a block, were taken back or written anew after a place in the log. */
   rewrittenAfter(place: LogPlace, blocks: ReadonlyMap<string, bigint>): Promise<boolean> {
     return this.#hasAfter(place, null, (event) => rewrites(event, blocks))

@@ -79,14 +79,17 @@ export class MongoDbRecordReader implements RecordReader {
       coverage === null ? null : this.#blocksOf(request),
     )
     if (range === null) return
-    const { queries } = this.#parts
+    const { queries, watch } = this.#parts
+    const generation = await watch.generation()
     for (let { to } = range; ;) {
       const page = await queries.newest(position, { from: range.from, to }, queries.pageSize)
       yield* page
       const last = page.at(-1)
-      if (page.length < queries.pageSize || last === undefined) return
+      if (page.length < queries.pageSize || last === undefined) break
       to = last.blockNumber - 1n
     }
+    // MongoDB may have been emptied meanwhile: what was read then is not all.
+    if ((await watch.generation()) !== generation) throw rewritten()
   }
 
   balanceAt(position: Position, instant: Instant): Promise<PastBalance | null> {
@@ -240,8 +243,12 @@ export class MongoDbRecordReader implements RecordReader {
       const answer = await read(covered)
       if (!(await watch.rewrittenAfter(before, cursors))) return answer
     }
-    throw new MongoDbUnavailableError('history was rewritten each time it was read', { trouble: 'busy' })
+    throw rewritten()
   }
+}
+
+function rewritten(): MongoDbUnavailableError {
+  return new MongoDbUnavailableError('history was rewritten each time it was read', { trouble: 'busy' })
 }
 
 function isProcessed(

@@ -12,6 +12,7 @@ import type { BackupHeader, BackupTable } from './backup-format.js'
 import { copyIn } from './copy-in.js'
 import { countLines } from './count-lines.js'
 import { lockTables, requireEmpty } from './empty-target.js'
+import { refuseMoved } from './fence.js'
 import { openEnd } from './open-end.js'
 import type { TransferEnd } from './open-end.js'
 import { silenceTriggers, wakeTriggers } from './own-triggers.js'
@@ -98,6 +99,7 @@ async function readThrough(
 
 /** The schema of the backup, which may be older than this version's. One that is empty and newer is made again. */
 async function makeSchema(target: TransferEnd, wanted: readonly Migration[], logger: Logger): Promise<void> {
+  await refuseMoved(target.session)
   const stands = await readVersion(target.database)
   if (stands > wanted.length) {
     await requireEmpty(target.session, await readTables(target.session), target.called)
