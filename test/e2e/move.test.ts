@@ -93,7 +93,13 @@ describe('tidemark move, backup and restore', { timeout: 180_000 }, () => {
     await end(before)
 
     // While the first table is carried, while a later one is, while both sides are compared.
-    for (const calls of [2, 12, 26]) expect(await dieWhileMoving(join(folder, 'data'), target.url, calls)).toBe(true)
+    for (const [step, calls] of [
+      ['copying', 2],
+      ['copying', 8],
+      ['checking', 3],
+    ] as const) {
+      expect(await dieWhileMoving(join(folder, 'data'), target.url, { step, calls })).toBe(true)
+    }
     expect(await command(['start'])).toMatchObject({
       code: 2,
       told: expect.stringContaining('is being moved to') as unknown,
@@ -163,13 +169,18 @@ describe('tidemark move, backup and restore', { timeout: 180_000 }, () => {
   })
 })
 
-/** Moves in a process that kills itself when progress was told so many times; true when it came to that. */
-async function dieWhileMoving(dataDir: string, to: string, calls: number): Promise<boolean> {
+interface Death {
+  readonly step: 'copying' | 'checking'
+  readonly calls: number
+}
+
+/** Moves in a process that kills itself when a step's progress was told so many times; true when it came to that. */
+async function dieWhileMoving(dataDir: string, to: string, { step, calls }: Death): Promise<boolean> {
   const program = `
     import { moveDatabase } from ${JSON.stringify(library)}
     let calls = 0
-    const onProgress = () => {
-      calls += 1
+    const onProgress = ({ step }) => {
+      if (step === ${JSON.stringify(step)}) calls += 1
       if (calls === ${calls}) process.kill(process.pid, 'SIGKILL')
     }
     const settings = { databaseUrl: null, dataDir: ${JSON.stringify(dataDir)} }
