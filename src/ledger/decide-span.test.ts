@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Address } from '../model/address.js'
 import type { BlockHeader } from '../model/block.js'
 import type { Attribution, CoverageKind, SpanChange, SpanPosition } from '../model/chain-event.js'
+import type { TidemarkEvent } from '../model/event.js'
 import { positionKey } from '../model/position.js'
 import type { Hash, Position } from '../model/position.js'
 import { decideSpan } from './decide-span.js'
@@ -174,10 +175,11 @@ function decide(
   changes: readonly SpanChange[],
   seen: readonly SpanPosition[],
   sampledAtSeconds: ReadonlyMap<string, number> = new Map(),
-): SpanDecision {
+): SpanDecision & { readonly events: readonly TidemarkEvent[] } {
   const byKey = new Map(positions.map((position) => [positionKey(position), position]))
-  return decideSpan(
+  const decision = decideSpan(
     { positions: byKey, parent, sampledAtSeconds },
     { target, headers: [target], changes, positions: seen, finality: { safe: null, finalized: null } },
   )
+  return { ...decision, events: [...decision.events] }
 }

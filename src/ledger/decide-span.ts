@@ -12,8 +12,8 @@ export interface SpanDecision {
   readonly records: readonly HistoryRow[]
   readonly coverage: ReadonlyMap<bigint, CoverageKind>
   readonly stale: readonly { readonly positionId: bigint; readonly reason: string }[]
-  /** One for each record, in the same order. */
-  readonly events: readonly TidemarkEvent[]
+  /** One for each record, in the same order: made when they are asked for, as there may be very many. */
+  readonly events: Iterable<TidemarkEvent>
 }
 
 export interface SpanContext {
@@ -61,7 +61,11 @@ export function decideSpan(context: SpanContext, span: SpanObservation): SpanDec
     records: ordered.map(({ record }) => record),
     coverage,
     stale,
-    events: ordered.map(({ record, position }) => announceRecord({ position, block: record.block }, record)),
+    events: {
+      *[Symbol.iterator]() {
+        for (const { record, position } of ordered) yield announceRecord({ position, block: record.block }, record)
+      },
+    },
   }
 }
 

@@ -84,7 +84,8 @@ export interface SpanCommit {
   readonly coverage: ReadonlyMap<bigint, CoverageKind>
   /** Positions that could not be read at the target: their coverage ends at the parent. */
   readonly stale: readonly { readonly positionId: bigint; readonly reason: string }[]
-  readonly events: readonly TidemarkEvent[]
+  /** Asked for once, while the records are stored. */
+  readonly events: Iterable<TidemarkEvent>
 }
 
 /**

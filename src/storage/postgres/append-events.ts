@@ -17,25 +17,25 @@ const SLICE_EVENTS = 256
  */
 export async function appendEvents(transaction: Queryable, events: readonly TidemarkEvent[]): Promise<void> {
   if (events.length === 0) return
-  await transaction.query(appending(events, events.map(encodeEvent)))
+  await transaction.query(appending(encodeAll(events)))
 }
 
 /**
  * The statement of `appendEvents` for very many events, made while the process also does other things; null when there
  * is nothing to append.
  */
-export async function prepareEvents(events: readonly TidemarkEvent[]): Promise<Statement | null> {
-  const payloads: string[] = []
-  for (let first = 0; first < events.length; first += SLICE_EVENTS) {
-    await setImmediate()
-    payloads.push(...events.slice(first, first + SLICE_EVENTS).map(encodeEvent))
+export async function prepareEvents(events: Iterable<TidemarkEvent>): Promise<Statement | null> {
+  const encoded: EncodedEvents = { types: [], payloads: [] }
+  for (const event of events) {
+    if (encoded.types.length % SLICE_EVENTS === 0) await setImmediate()
+    encode(event, encoded)
   }
-  return events.length === 0 ? null : appending(events, payloads)
+  return encoded.types.length === 0 ? null : appending(encoded)
 }
 
-function appending(events: readonly TidemarkEvent[], payloads: readonly string[]): Statement {
+function appending(encoded: EncodedEvents): Statement {
   const statement = new StatementParts('append-events')
-  addEncoded(statement, { events, payloads })
+  addEncoded(statement, encoded)
   return statement.build(WAKE_READERS)
 }
 
@@ -45,21 +45,32 @@ function appending(events: readonly TidemarkEvent[], payloads: readonly string[]
  * @param gate a part without whose row nothing is appended. What makes that row is done before the counter is locked.
  */
 export function addEvents(statement: StatementParts, events: readonly TidemarkEvent[], gate?: string): void {
-  addEncoded(statement, { events, payloads: events.map(encodeEvent), gate })
+  addEncoded(statement, encodeAll(events), gate)
 }
 
+/** One entry for each event. */
 interface EncodedEvents {
-  readonly events: readonly TidemarkEvent[]
-  /** One for each event: JSON without line breaks. */
-  readonly payloads: readonly string[]
-  readonly gate?: string | undefined
+  readonly types: string[]
+  /** JSON without line breaks. */
+  readonly payloads: string[]
 }
 
-function addEncoded(statement: StatementParts, { events, payloads, gate }: EncodedEvents): void {
-  const count = `${statement.value(events.length)}::bigint`
-  const types = `${statement.value(events.map((event) => event.type))}::text[]`
+function encodeAll(events: Iterable<TidemarkEvent>): EncodedEvents {
+  const encoded: EncodedEvents = { types: [], payloads: [] }
+  for (const event of events) encode(event, encoded)
+  return encoded
+}
+
+function encode(event: TidemarkEvent, { types, payloads }: EncodedEvents): void {
+  types.push(event.type)
+  payloads.push(encodeEvent(event))
+}
+
+function addEncoded(statement: StatementParts, encoded: EncodedEvents, gate?: string): void {
+  const count = `${statement.value(encoded.types.length)}::bigint`
+  const types = `${statement.value(`{${encoded.types.join(',')}}`)}::text[]`
   // A list would have every quotation mark in it escaped, and read back.
-  const lines = `string_to_array(${statement.value(payloads.join('\n'))}::text, E'\\n')`
+  const lines = `string_to_array(${statement.value(encoded.payloads.join('\n'))}::text, E'\\n')`
   statement.add(
     'counter',
     `

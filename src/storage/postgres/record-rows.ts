@@ -1,24 +1,32 @@
-import { blockTime } from '../../model/block.js'
 import type { HistoryRow } from '../../ledger/ledger-store.js'
-import { toBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 import { StatementParts } from './statement-parts.js'
 
 /** Hexadecimal digits of a transaction's hash. */
 const HASH_LENGTH = 64
 
-/** The columns of a record as lists: type, and value of each row. */
-const columns: readonly (readonly [type: string, value: (row: HistoryRow) => unknown])[] = [
+/** A column of records as a list: its type, and what stands in it for each row. */
+type Column = readonly [type: string, value: (row: HistoryRow) => string | bigint | number | null]
+
+/**
+ * Numbers, hashes and words of ours, in which nothing needs quotes: that saves asking about every letter of them, and of
+ * records there may be very many.
+ */
+const plainColumns: readonly Column[] = [
   ['bigint', (row) => row.positionId],
   ['bigint', (row) => row.block.number],
-  ['bytea', (row) => toBytes(row.block.hash)],
-  ['timestamptz', (row) => blockTime(row.block)],
-  ['numeric', (row) => row.balance.toString()],
-  ['numeric', (row) => row.previousBalance?.toString() ?? null],
-  ['text', (row) => row.transactionHashes.map((hash) => hash.slice(2)).join(',')],
+  ['text', (row) => row.block.hash.slice(2)],
+  ['bigint', (row) => row.block.timestampSeconds],
+  ['numeric', (row) => row.balance],
+  ['numeric', (row) => row.previousBalance],
+  ['text', (row) => row.transactionHashes.map((hash) => hash.slice(2)).join(';') || '""'],
   ['text', (row) => row.cause],
-  ['numeric', (row) => row.unexplained.toString()],
+  ['numeric', (row) => row.unexplained],
   ['smallint', (row) => row.metadata.decimals],
+]
+
+/** What tokens say of themselves may hold any character. */
+const quotedColumns: readonly Column[] = [
   ['text', (row) => row.metadata.symbol],
   ['text', (row) => row.metadata.name],
 ]
@@ -29,17 +37,21 @@ const columns: readonly (readonly [type: string, value: (row: HistoryRow) => unk
  * @param gate a part without whose row nothing is stored
  */
 export function addRecords(statement: StatementParts, rows: readonly HistoryRow[], gate?: string): void {
-  const lists = columns.map(([type, value]) => `${statement.value(rows.map(value))}::${type}[]`)
+  const plain = plainColumns.map(([type, value]) => {
+    return `${statement.value(`{${rows.map((row) => value(row) ?? 'null').join(',')}}`)}::${type}[]`
+  })
+  const quoted = quotedColumns.map(([type, value]) => `${statement.value(rows.map(value))}::${type}[]`)
+  const lists = [...plain, ...quoted]
   statement.add(
     'recorded',
     `
     insert into tidemark.balance_record (position_id, block_number, block_hash, timestamp, balance,
       previous_balance, transaction_hashes, cause, unexplained, decimals, symbol, name)
-    select id, number, hash, at, balance, previous,
+    select id, number, decode(hash, 'hex'), to_timestamp(at), balance, previous,
       -- Most changes have one transaction, which need not be taken apart.
       case when length(hashes) <= ${HASH_LENGTH} then array_remove(array[decode(hashes, 'hex')], '')
            else (select array_agg(decode(listed.hash, 'hex') order by place)
-                 from unnest(string_to_array(hashes, ',')) with ordinality as listed (hash, place)) end,
+                 from unnest(string_to_array(hashes, ';')) with ordinality as listed (hash, place)) end,
       cause, unexplained, decimals, symbol, name
     from unnest(${lists.join(', ')})
       as entry (id, number, hash, at, balance, previous, hashes, cause, unexplained, decimals, symbol, name)
