@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 
-import type { Instant, RecordReader } from '../src/ledger/record-reader.js'
+import type { RecordReader } from '../src/ledger/record-reader.js'
+import type { Instant } from '../src/model/instant.js'
 import type { Position } from '../src/model/position.js'
 import { createRandom } from '../src/testing/random.js'
 import type { Random } from '../src/testing/random.js'

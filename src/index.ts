@@ -37,13 +37,13 @@ export type { FillProgress, FillReport } from './ledger/history/fill-history.js'
 export type { FoundDifference, VerifyProgress, VerifyReport } from './ledger/history/verify-history.js'
 export type { BalanceFilter, BalancePageRequest, BalanceReader, HistoryRequest, Page } from './ledger/balance-reader.js'
 export type {
-  Instant,
   PastBalancesRequest,
   RecordRange,
   RecordReader,
   SeriesRequest,
   StatsRequest,
 } from './ledger/record-reader.js'
+export type { Instant } from './model/instant.js'
 export type { CoverageInterval } from './model/coverage.js'
 export type { RemovalResult } from './ledger/watch-list-store.js'
 export { isAddress, parseAddress, toChecksumAddress } from './model/address.js'

@@ -32,13 +32,6 @@ const rooms: Record<string, { readonly may: readonly string[]; readonly ports?: 
       'ledger/balance-reader.ts',
       'ledger/ledger-store.ts',
       'ledger/record-reader.ts',
-      // What both engines make of their records.
-      'ledger/statistics/bucket-width.ts',
-      'ledger/statistics/certainty.ts',
-      'ledger/statistics/covered-time.ts',
-      'ledger/statistics/derive-stats.ts',
-      'ledger/statistics/series-fold.ts',
-      'ledger/statistics/stats-fold.ts',
       'ledger/watch-list-store.ts',
       'snapshots/snapshot-reader.ts',
       'snapshots/snapshot-store.ts',

@@ -2,11 +2,9 @@ import type { BalanceRecord } from '../model/balance-record.js'
 import type { BalanceSeries, BalanceStats, PastBalance } from '../model/balance-statistics.js'
 import type { BlockPoint } from '../model/block.js'
 import type { TimedInterval } from '../model/coverage.js'
+import type { Instant } from '../model/instant.js'
 import type { Position } from '../model/position.js'
 import type { BalanceFilter, HistoryRequest, Page } from './balance-reader.js'
-
-/** A block of the position's chain, or a time: the newest block at or before it. */
-export type Instant = { readonly block: bigint } | { readonly time: Date }
 
 export interface RecordRange {
   readonly position: Position

@@ -1,5 +1,6 @@
 import type { BalanceReader, Page } from '../ledger/balance-reader.js'
-import type { Instant, RecordReader } from '../ledger/record-reader.js'
+import type { RecordReader } from '../ledger/record-reader.js'
+import type { Instant } from '../model/instant.js'
 import { formatAmount } from '../model/amount.js'
 import type { BalanceRecord } from '../model/balance-record.js'
 import type { BalanceSeries, BalanceStats, BalanceTotal, PastBalance } from '../model/balance-statistics.js'

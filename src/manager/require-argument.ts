@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-import type { Instant } from '../ledger/record-reader.js'
+import type { Instant } from '../model/instant.js'
 import { parseAddress } from '../model/address.js'
 import type { Address } from '../model/address.js'
 import { parseToken } from '../model/position.js'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-import { certaintyAt } from '../../src/ledger/statistics/certainty.js'
-import { SeriesFold } from '../../src/ledger/statistics/series-fold.js'
+import { certaintyAt } from '../../src/model/statistics/certainty.js'
+import { SeriesFold } from '../../src/model/statistics/series-fold.js'
 import type { Address } from '../../src/model/address.js'
 import { silentLogger } from '../../src/model/logger.js'
 import type { PastBalance } from '../../src/model/balance-statistics.js'

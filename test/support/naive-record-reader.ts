@@ -1,15 +1,15 @@
 import type { HistoryRequest } from '../../src/ledger/balance-reader.js'
 import type {
-  Instant,
   PastBalancesRequest,
   PositionCoverage,
   RecordRange,
   SeriesRequest,
   StatsRequest,
 } from '../../src/ledger/record-reader.js'
-import { certaintyAt } from '../../src/ledger/statistics/certainty.js'
-import { SeriesFold } from '../../src/ledger/statistics/series-fold.js'
-import { StatsFold } from '../../src/ledger/statistics/stats-fold.js'
+import type { Instant } from '../../src/model/instant.js'
+import { certaintyAt } from '../../src/model/statistics/certainty.js'
+import { SeriesFold } from '../../src/model/statistics/series-fold.js'
+import { StatsFold } from '../../src/model/statistics/stats-fold.js'
 import type { BalanceRecord } from '../../src/model/balance-record.js'
 import type { BalanceSeries, BalanceStats, PastBalance } from '../../src/model/balance-statistics.js'
 import { positionKey } from '../../src/model/position.js'

@@ -1,4 +1,4 @@
-import type { FoldedRecord } from '../../src/ledger/statistics/stats-fold.js'
+import type { FoldedRecord } from '../../src/model/statistics/stats-fold.js'
 import type {
   BalancePoint,
   BalanceSeries,

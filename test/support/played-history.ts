@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 
-import type { FoldedRecord } from '../../src/ledger/statistics/stats-fold.js'
+import type { FoldedRecord } from '../../src/model/statistics/stats-fold.js'
 import type { CoverageKind } from '../../src/model/chain-event.js'
 import type { TimedInterval } from '../../src/model/coverage.js'
 

@@ -4,14 +4,18 @@ import { toChecksumAddress } from '../../model/address.js'
 import type { BalanceRecord } from '../../model/balance-record.js'
 import { formatToken } from '../../model/position.js'
 import type { Position } from '../../model/position.js'
-import type { FoldedRecord } from '../../ledger/statistics/stats-fold.js'
-import { asMongoDbError } from './mongodb-errors.js'
-import { QueryLane } from './query-lane.js'
+import type { FoldedRecord } from '../../model/statistics/stats-fold.js'
+import { Lane } from '../lane.js'
+import { MongoDbUnavailableError, asMongoDbError } from './mongodb-errors.js'
 import { fromDocument } from './record-document.js'
 import type { RecordDocument, StoredDocument } from './record-document.js'
 
 /** The server gives up on a query by itself, well before the driver gives up on the connection. */
 const QUERY_TIMEOUT_MS = 10_000
+/** Queries at a time: half of the connections, the rest is for what has to be written. */
+const QUERIES_MAX = 5
+/** For others to be done. */
+const TURN_TIMEOUT_MS = 5000
 /** Greater than any block number that a document can hold. */
 const BLOCK_MAX = 2n ** 63n - 1n
 /** Records of a long history that are asked for at a time: a few hundred kilobytes. */
@@ -32,7 +36,11 @@ export type TimeBound = { readonly before: Date } | { readonly upTo: Date } | { 
  */
 export class RecordQueries {
   readonly #records: Collection<StoredDocument>
-  readonly #lane = new QueryLane()
+  readonly #lane = new Lane({
+    runningMax: QUERIES_MAX,
+    turnTimeoutMs: TURN_TIMEOUT_MS,
+    onBusy: () => new MongoDbUnavailableError('too many queries of MongoDB take too long', { trouble: 'busy' }),
+  })
   /** Records of a long history that are in memory at a time. */
   readonly pageSize: number
 

@@ -1,7 +1,6 @@
 import type { BalanceReader, HistoryRequest, Page } from '../../ledger/balance-reader.js'
 import type {
   CoverageReader,
-  Instant,
   PastBalancesRequest,
   PositionCoverage,
   RecordRange,
@@ -9,10 +8,11 @@ import type {
   SeriesRequest,
   StatsRequest,
 } from '../../ledger/record-reader.js'
-import { certaintyAt } from '../../ledger/statistics/certainty.js'
-import { SeriesFold } from '../../ledger/statistics/series-fold.js'
-import { StatsFold, statsReachBack } from '../../ledger/statistics/stats-fold.js'
-import type { FoldedRecord } from '../../ledger/statistics/stats-fold.js'
+import type { Instant } from '../../model/instant.js'
+import { certaintyAt } from '../../model/statistics/certainty.js'
+import { SeriesFold } from '../../model/statistics/series-fold.js'
+import { StatsFold, statsReachBack } from '../../model/statistics/stats-fold.js'
+import type { FoldedRecord } from '../../model/statistics/stats-fold.js'
 import type { BalanceRecord } from '../../model/balance-record.js'
 import type { BalanceSeries, BalanceStats, PastBalance } from '../../model/balance-statistics.js'
 import type { BlockPoint } from '../../model/block.js'

@@ -15,8 +15,9 @@ import { selectTotals } from './balance-totals.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
 import type { Queryable } from './database.js'
 import { selectCoverage, toBigInt } from './ledger-queries.js'
-import { positionId, readRecord, recordColumns, selectHistory } from './record-history.js'
-import type { RecordColumns } from './record-history.js'
+import { readRecord, recordColumns } from './record-columns.js'
+import type { RecordColumns } from './record-columns.js'
+import { positionId, selectHistory } from './record-history.js'
 
 interface BalanceColumns extends RecordColumns {
   readonly id: string

@@ -1,7 +1,6 @@
 import { CursorMovedError, HistoryContradictionError, KEPT_HEADERS } from '../../ledger/ledger-store.js'
 import type { HistoryCommit, HistoryRow } from '../../ledger/ledger-store.js'
 import type { CoverageInterval } from '../../model/coverage.js'
-import type { BalanceCause } from '../../model/balance-cause.js'
 import { blockTime } from '../../model/block.js'
 import type { BlockHeader, BlockRef } from '../../model/block.js'
 import type { CoverageKind } from '../../model/chain-event.js'
@@ -15,6 +14,8 @@ import { readCoverage, toBigInt } from './ledger-queries.js'
 import type { CoverageRow } from './ledger-queries.js'
 import { planHistory } from './plan-history.js'
 import type { HistoryPlan } from './plan-history.js'
+import { recordColumns } from './record-columns.js'
+import type { RecordColumns } from './record-columns.js'
 import { insertRecords } from './record-rows.js'
 
 /**
@@ -230,28 +231,13 @@ function blocksOf(intervals: readonly CoverageInterval[], cursor: bigint, kind?:
     .reduce((sum, interval) => sum + (interval.to ?? cursor) - interval.from + 1n, 0n)
 }
 
-interface StoredRow {
-  readonly block_number: string
-  readonly block_hash: Buffer
-  readonly timestamp: Date
-  readonly balance: string
-  readonly previous_balance: string | null
-  readonly transaction_hashes: readonly Buffer[]
-  readonly cause: BalanceCause | null
-  readonly unexplained: string
-  readonly decimals: number | null
-  readonly symbol: string | null
-  readonly name: string | null
-}
-
 async function planRecords(transaction: Queryable, commit: HistoryCommit, cursor: bigint): Promise<HistoryPlan> {
   const { positionId, from, to, records } = commit
-  const rows = await transaction.query<StoredRow>({
+  const rows = await transaction.query<RecordColumns>({
     name: 'records-around',
     text: `
-      select block_number, block_hash, timestamp, balance, previous_balance, transaction_hashes, cause, unexplained,
-             decimals, symbol, name
-      from tidemark.balance_record
+      select ${recordColumns}
+      from tidemark.balance_record as record
       where position_id = $1
         and block_number >= coalesce((select max(block_number) from tidemark.balance_record
                                       where position_id = $1 and block_number < $2), $2)
@@ -325,7 +311,7 @@ async function everySeen(
   return BigInt(rows[0]?.blocks ?? 0) === high - low + 1n
 }
 
-function readStored(positionId: bigint, row: StoredRow): HistoryRow {
+function readStored(positionId: bigint, row: RecordColumns): HistoryRow {
   return {
     positionId,
     block: {

@@ -1,5 +1,6 @@
 import type { Page } from '../../ledger/balance-reader.js'
-import type { Instant, PastBalancesRequest } from '../../ledger/record-reader.js'
+import type { PastBalancesRequest } from '../../ledger/record-reader.js'
+import type { Instant } from '../../model/instant.js'
 import type { Certainty, PastBalance } from '../../model/balance-statistics.js'
 import type { Position } from '../../model/position.js'
 import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'

@@ -1,51 +1,15 @@
 import type { HistoryRequest, Page } from '../../ledger/balance-reader.js'
 import type { RecordRange } from '../../ledger/record-reader.js'
-import type { BalanceCause } from '../../model/balance-cause.js'
 import type { BalanceRecord } from '../../model/balance-record.js'
 import type { Position } from '../../model/position.js'
-import { toBytes, toHash, tokenToBytes } from './bytes.js'
+import { toBytes, tokenToBytes } from './bytes.js'
 import { BLOCK_MAX } from './coverage-runs.js'
 import type { Queryable } from './database.js'
-import { toBigInt } from './ledger-queries.js'
+import { readRecord, recordColumns } from './record-columns.js'
+import type { RecordColumns } from './record-columns.js'
 
 /** Records of a long history that are in memory at a time. */
 const STREAM_PAGE = 500
-export const recordColumns: string = `
-  record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
-  record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`
-
-export interface RecordColumns {
-  readonly block_number: string
-  readonly block_hash: Buffer
-  readonly timestamp: Date
-  readonly balance: string
-  readonly previous_balance: string | null
-  readonly transaction_hashes: readonly Buffer[]
-  readonly cause: BalanceCause | null
-  readonly unexplained: string
-  readonly decimals: number | null
-  readonly symbol: string | null
-  readonly name: string | null
-}
-
-export function readRecord(position: Position, row: RecordColumns): BalanceRecord {
-  return {
-    chainId: position.chainId,
-    token: position.token,
-    solver: position.solver,
-    balance: BigInt(row.balance),
-    previousBalance: toBigInt(row.previous_balance),
-    blockNumber: BigInt(row.block_number),
-    blockHash: toHash(row.block_hash),
-    timestamp: row.timestamp,
-    transactionHashes: row.transaction_hashes.map(toHash),
-    cause: row.cause,
-    unexplained: BigInt(row.unexplained),
-    decimals: row.decimals,
-    symbol: row.symbol,
-    name: row.name,
-  }
-}
 
 export async function positionId(database: Queryable, { chainId, token, solver }: Position): Promise<string | null> {
   const rows = await database.query<{ id: string }>({

@@ -1,12 +1,12 @@
 import type { HistoryRequest, Page } from '../../ledger/balance-reader.js'
 import type {
-  Instant,
   PastBalancesRequest,
   RecordRange,
   RecordReader,
   SeriesRequest,
   StatsRequest,
 } from '../../ledger/record-reader.js'
+import type { Instant } from '../../model/instant.js'
 import type { BalanceRecord } from '../../model/balance-record.js'
 import type { BalanceSeries, BalanceStats, PastBalance } from '../../model/balance-statistics.js'
 import type { Position } from '../../model/position.js'

@@ -1,6 +1,6 @@
 import type { SeriesRequest } from '../../ledger/record-reader.js'
-import { bucketWidthsMs } from '../../ledger/statistics/bucket-width.js'
-import { coveredSpans } from '../../ledger/statistics/covered-time.js'
+import { bucketWidthsMs } from '../../model/statistics/bucket-width.js'
+import { coveredSpans } from '../../model/statistics/covered-time.js'
 import type { BalanceBucket, BalancePoint, BalanceSeries } from '../../model/balance-statistics.js'
 import { readRun, runParts, subjectPart, subjectValues } from './coverage-runs.js'
 import type { RunRow } from './coverage-runs.js'

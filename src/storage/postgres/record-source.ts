@@ -1,6 +1,6 @@
 import { decodeEvent } from '../../events/event-codec.js'
 import type { EventLog } from '../../events/event-log.js'
-import type { BalanceRecord } from '../../model/balance-record.js'
+import type { Position } from '../../model/position.js'
 import type { RecordKey } from '../mongodb/record-document.js'
 import type {
   LogLag,
@@ -12,41 +12,26 @@ import type {
   RecordSource,
   RecordSpan,
 } from '../mongodb/record-source.js'
-import { bytesToToken, toAddress, toBytes, toHash, tokenToBytes } from './bytes.js'
+import { bytesToToken, toAddress, toBytes, tokenToBytes } from './bytes.js'
 import type { Queryable } from './database.js'
-import { toBigInt } from './ledger-queries.js'
-import type { BalanceCause } from '../../model/balance-cause.js'
+import { readRecord, recordColumns } from './record-columns.js'
+import type { RecordColumns } from './record-columns.js'
 
 /** In `tidemark.event_consumer` a copy in MongoDB is named by this and its target. */
 const CONSUMER_PREFIX = 'mongodb:'
 
 const recordTypes = ['balance.updated', 'position.started', 'balance.reverted', 'history.extended'] as const
 
-const recordColumns = `
-  record.position_id, record.block_number, record.block_hash, record.timestamp, record.balance, record.previous_balance,
-  record.transaction_hashes, record.cause, record.unexplained, record.decimals, record.symbol, record.name`
-
 interface PlaceRow {
   readonly log: string
   readonly seq: string
 }
 
-interface SourceRow extends PlaceRow {
+interface SourceRow extends PlaceRow, RecordColumns {
   readonly position_id: string | null
   readonly chain_id: string
   readonly token: Buffer
   readonly solver: Buffer
-  readonly block_number: string
-  readonly block_hash: Buffer
-  readonly timestamp: Date
-  readonly balance: string
-  readonly previous_balance: string | null
-  readonly transaction_hashes: readonly Buffer[]
-  readonly cause: BalanceCause | null
-  readonly unexplained: string
-  readonly decimals: number | null
-  readonly symbol: string | null
-  readonly name: string | null
 }
 
 interface EventRow extends PlaceRow {
@@ -109,7 +94,7 @@ export class PostgresRecordSource implements RecordSource {
   async recordsOf(keys: readonly RecordKey[]): Promise<RecordReading> {
     return this.#read(
       'records-of-keys',
-      `select position.chain_id, token, solver, ${recordColumns}
+      `select position.chain_id, token, solver, record.position_id, ${recordColumns}
        from unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bigint[]) as wanted (chain_id, token, solver, block_number)
        join tidemark.position using (chain_id, token, solver)
        cross join lateral (
@@ -129,7 +114,7 @@ export class PostgresRecordSource implements RecordSource {
   recordsWithin({ position, fromBlock, toBlock }: RecordSpan, limit: number): Promise<RecordReading> {
     return this.#read(
       'records-within',
-      `select position.chain_id, token, solver, ${recordColumns}
+      `select position.chain_id, token, solver, record.position_id, ${recordColumns}
        from tidemark.position join tidemark.balance_record as record on position_id = position.id
        where chain_id = $1 and token = $2 and solver = $3 and block_number between $4 and $5
        order by block_number limit $6`,
@@ -143,7 +128,7 @@ export class PostgresRecordSource implements RecordSource {
   ): Promise<RecordReading & { readonly next: RecordPlace | null }> {
     const { last, ...reading } = await this.#read(
       'records-after',
-      `select position.chain_id, token, solver, ${recordColumns}
+      `select position.chain_id, token, solver, record.position_id, ${recordColumns}
        from (
          select * from tidemark.balance_record
          where (position_id, block_number) > ($1::bigint, $2::bigint)
@@ -235,7 +220,7 @@ export class PostgresRecordSource implements RecordSource {
     const last = found.at(-1)
     return {
       ...placeOf(rows),
-      records: found.map(readRecord),
+      records: found.map((row) => readRecord(positionOf(row), row)),
       last:
         last === undefined
           ? null
@@ -266,21 +251,6 @@ function readEvent(row: EventRow): RecordEvent[] {
   }
 }
 
-function readRecord(row: SourceRow): BalanceRecord {
-  return {
-    chainId: BigInt(row.chain_id),
-    token: bytesToToken(row.token),
-    solver: toAddress(row.solver),
-    balance: BigInt(row.balance),
-    previousBalance: toBigInt(row.previous_balance),
-    blockNumber: BigInt(row.block_number),
-    blockHash: toHash(row.block_hash),
-    timestamp: row.timestamp,
-    transactionHashes: row.transaction_hashes.map(toHash),
-    cause: row.cause,
-    unexplained: BigInt(row.unexplained),
-    decimals: row.decimals,
-    symbol: row.symbol,
-    name: row.name,
-  }
+function positionOf(row: SourceRow): Position {
+  return { chainId: BigInt(row.chain_id), token: bytesToToken(row.token), solver: toAddress(row.solver) }
 }

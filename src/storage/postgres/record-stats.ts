@@ -1,6 +1,6 @@
 import type { StatsRequest } from '../../ledger/record-reader.js'
-import { coveredSpans } from '../../ledger/statistics/covered-time.js'
-import { deriveStats } from '../../ledger/statistics/derive-stats.js'
+import { coveredSpans } from '../../model/statistics/covered-time.js'
+import { deriveStats } from '../../model/statistics/derive-stats.js'
 import type { BalanceStats } from '../../model/balance-statistics.js'
 import type { CoverageKind } from '../../model/chain-event.js'
 import { BLOCK_MAX, readRun, runParts, subjectPart, subjectValues } from './coverage-runs.js'

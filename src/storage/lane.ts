@@ -1,22 +1,28 @@
-import { MongoDbUnavailableError } from './mongodb-errors.js'
-
-/** Queries at a time: half of the connections, the rest is for what has to be written. */
-const QUERIES_MAX = 5
-/** For others to be done. */
-const TURN_TIMEOUT_MS = 5000
-
 interface Waiter {
   readonly enter: () => void
 }
 
-/** Lets so many queries run at a time and the others wait, first come, first served. */
-export class QueryLane {
+export interface LaneOptions {
+  /** So many at a time. */
+  readonly runningMax: number
+  /** So long one waits for the others. */
+  readonly turnTimeoutMs: number
+  /** What those are told who waited so long. */
+  readonly onBusy: () => Error
+}
+
+/** Lets so many pieces of work run at a time and the others wait, first come, first served. */
+export class Lane {
+  readonly #options: LaneOptions
   readonly #waiting = new Set<Waiter>()
   #running = 0
 
-  /** @throws {MongoDbUnavailableError} when the others took too long. */
+  constructor(options: LaneOptions) {
+    this.#options = options
+  }
+
   async run<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.#running < QUERIES_MAX) this.#running += 1
+    if (this.#running < this.#options.runningMax) this.#running += 1
     else await this.#turn()
     try {
       return await work()
@@ -26,11 +32,12 @@ export class QueryLane {
   }
 
   #turn(): Promise<void> {
+    const { turnTimeoutMs, onBusy } = this.#options
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(waiter)
-        reject(new MongoDbUnavailableError('too many queries of MongoDB take too long', { trouble: 'busy' }))
-      }, TURN_TIMEOUT_MS)
+        reject(onBusy())
+      }, turnTimeoutMs)
       const enter = (): void => {
         clearTimeout(timer)
         resolve()

@@ -1,4 +1,4 @@
-import type { BalanceStats, CoverageSpan } from '../../model/balance-statistics.js'
+import type { BalanceStats, CoverageSpan } from '../balance-statistics.js'
 
 const HOUR_MS = 3_600_000n
 /** Beyond this, a date has no four-digit year any more. */

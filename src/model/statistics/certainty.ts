@@ -1,6 +1,6 @@
-import type { Certainty } from '../../model/balance-statistics.js'
-import type { TimedInterval } from '../../model/coverage.js'
-import type { Instant } from '../record-reader.js'
+import type { Certainty } from '../balance-statistics.js'
+import type { TimedInterval } from '../coverage.js'
+import type { Instant } from '../instant.js'
 import { contains, follows, joinIntervals } from './covered-time.js'
 
 /**

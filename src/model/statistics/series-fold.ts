@@ -1,5 +1,5 @@
-import type { BalanceBucket, BalancePoint, BalanceSeries } from '../../model/balance-statistics.js'
-import type { TimedInterval } from '../../model/coverage.js'
+import type { BalanceBucket, BalancePoint, BalanceSeries } from '../balance-statistics.js'
+import type { TimedInterval } from '../coverage.js'
 import { bucketWidthMs } from './bucket-width.js'
 import { coveredSpans, earlierOf, laterOf } from './covered-time.js'
 import type { FoldedRecord } from './stats-fold.js'

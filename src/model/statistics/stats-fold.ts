@@ -1,6 +1,6 @@
-import type { BalanceRecord } from '../../model/balance-record.js'
-import type { BalanceStats } from '../../model/balance-statistics.js'
-import type { TimedInterval } from '../../model/coverage.js'
+import type { BalanceRecord } from '../balance-record.js'
+import type { BalanceStats } from '../balance-statistics.js'
+import type { TimedInterval } from '../coverage.js'
 import { contains, coveredSpans, earlierOf, follows, joinIntervals } from './covered-time.js'
 import { deriveStats } from './derive-stats.js'
 

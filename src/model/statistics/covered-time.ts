@@ -1,5 +1,5 @@
-import type { CoverageSpan } from '../../model/balance-statistics.js'
-import type { CoverageInterval, TimedInterval } from '../../model/coverage.js'
+import type { CoverageSpan } from '../balance-statistics.js'
+import type { CoverageInterval, TimedInterval } from '../coverage.js'
 
 /** Joins intervals of one kind that follow each other without a block between. Oldest first, disjoint. */
 export function joinIntervals(intervals: readonly TimedInterval[]): readonly TimedInterval[] {
