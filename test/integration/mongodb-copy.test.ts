@@ -31,7 +31,7 @@ describeOnMongoDb('MongoDB', {}, (engine) => {
   beforeEach(async () => {
     copiers = []
     fixture = await openStore()
-    historian = new Historian(fixture, 4)
+    historian = new Historian(fixture, 7)
     mongo = await server.createDatabase()
     user = new MongoClient(mongo.url)
   })

@@ -15,16 +15,14 @@ import type { MongoDbConnection } from '../../src/storage/mongodb/mongodb-connec
 import { RecordCarrier } from '../../src/storage/mongodb/record-carrier.js'
 import type { RecordSource } from '../../src/storage/mongodb/record-source.js'
 import { PostgresRecordSource } from '../../src/storage/postgres/record-source.js'
+import { createRandom } from '../../src/testing/random.js'
 import { blockCommit, chainId, header, historyCommit, row } from './ledger-store-fixture.js'
 import type { StoreFixture } from './ledger-store-fixture.js'
 
 /** Numbers from 0 to below a bound, the same ones for the same seed. */
 export function drawFrom(seed: number): (bound: number) => number {
-  let state = seed >>> 0
-  return (bound) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * bound)
-  }
+  const random = createRandom(seed)
+  return (bound) => random.integer(0, bound - 1)
 }
 
 /** Writes history through the ledger's store, as blocks, reorganisations and checks against the chain do. */
