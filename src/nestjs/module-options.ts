@@ -51,9 +51,7 @@ export interface BalanceManagerModuleOptions {
 /** What `BalanceManagerModule.forRootAsync` takes. */
 export interface BalanceManagerModuleAsyncOptions extends Pick<DynamicModule, 'imports'> {
   readonly inject?: FactoryProvider['inject']
-  // As Nest's own factories: what is injected is of any type.
-  // oxlint-disable-next-line typescript/no-explicit-any
-  readonly useFactory: (...injected: any[]) => BalanceManagerModuleOptions | Promise<BalanceManagerModuleOptions>
+  readonly useFactory: FactoryProvider<BalanceManagerModuleOptions>['useFactory']
 }
 
 /** The options after reading the configuration. @internal */
